@@ -1,0 +1,301 @@
+//! What holds for the whole node: its media addresses, their ports, and the way to the local mixer.
+
+use crate::{
+    Address, Local,
+    cell::{Word32, release},
+    limits::{MEDIA_ADDRESS_SLOTS, MEDIA_ADDRESSES_MAX},
+};
+
+/// Which side of the node an address is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Parties send here.
+    Network,
+    /// The local mixer sends here: what it made of a diverted packet.
+    Mixer,
+}
+
+/// A destination address that is ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MediaAddress {
+    /// Which one.
+    pub local: Local,
+    /// Who sends here.
+    pub side: Side,
+}
+
+/// One slot of the lookup table.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct MediaAddressSlot {
+    address: [Word32; 4],
+    /// 0 for an empty slot, else the local index plus one, and [`MIXER`](Self::MIXER).
+    entry: Word32,
+    unused: [Word32; 3],
+}
+
+impl MediaAddressSlot {
+    const MIXER: u32 = 0x100;
+}
+
+/// One of our addresses, by index.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct LocalAddress {
+    address: [Word32; 4],
+    /// The IPv4 address that stands for it on the mixer's link.
+    alias: Word32,
+    unused: [Word32; 3],
+}
+
+impl LocalAddress {
+    /// The address itself.
+    #[inline(always)]
+    pub fn address(&self) -> Address {
+        Address([self.address[0].load(), self.address[1].load(), self.address[2].load(), self.address[3].load()])
+    }
+
+    /// The address that stands for it on the mixer's link, [`Address::NONE`] without a mixer.
+    #[inline(always)]
+    pub fn alias(&self) -> Address {
+        match self.alias.load() {
+            0 => Address::NONE,
+            word => Address::v4(word),
+        }
+    }
+}
+
+/// The node. Written before traffic flows; the mixer's part may follow later.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub struct Config {
+    seed: Word32,
+    /// `last << 16 | first` media port.
+    ports: Word32,
+    /// The interface towards the mixer; 0 without one.
+    mixer_interface: Word32,
+    /// The next hop to the mixer.
+    mixer_hop: Word32,
+    /// The mixer's IPv4 address on its link.
+    mixer_address: Word32,
+    /// `divert << 16 | unresolved`: the mixer's ports for diverted packets and for those whose hop is not known.
+    mixer_ports: Word32,
+    unused: [Word32; 10],
+    slots: [MediaAddressSlot; MEDIA_ADDRESS_SLOTS as usize],
+    locals: [LocalAddress; MEDIA_ADDRESSES_MAX as usize],
+}
+
+const _: () = assert!(size_of::<Config>() == 64 + 64 * 32 + 16 * 32 && size_of::<Config>() < 4096);
+
+impl Config {
+    /// An empty node.
+    #[cfg(not(target_arch = "bpf"))]
+    pub fn new() -> Self {
+        Self {
+            seed: Word32::new(0),
+            ports: Word32::new(0),
+            mixer_interface: Word32::new(0),
+            mixer_hop: Word32::new(0),
+            mixer_address: Word32::new(0),
+            mixer_ports: Word32::new(0),
+            unused: Default::default(),
+            slots: core::array::from_fn(|_| MediaAddressSlot::default()),
+            locals: Default::default(),
+        }
+    }
+
+    /// Which of our addresses `address` is.
+    #[inline(always)]
+    pub fn media_address(&self, address: &Address) -> Option<MediaAddress> {
+        let slot = self.slots.get(address.slot(self.seed.load(), MEDIA_ADDRESS_SLOTS) as usize)?;
+        let [a, b, c, d] = &slot.address;
+        if Address([a.load(), b.load(), c.load(), d.load()]) != *address {
+            return None;
+        }
+        match slot.entry.load() {
+            0 => None,
+            entry => Some(MediaAddress {
+                local: Local((entry as u8).wrapping_sub(1)),
+                side: if entry & MediaAddressSlot::MIXER == 0 { Side::Network } else { Side::Mixer },
+            }),
+        }
+    }
+
+    /// Our address number `local`.
+    #[inline(always)]
+    pub fn local(&self, local: Local) -> Option<&LocalAddress> {
+        self.locals.get(local.0 as usize)
+    }
+
+    /// Whether `port` is one that media may use.
+    #[inline(always)]
+    pub fn is_media_port(&self, port: u16) -> bool {
+        let ports = self.ports.load();
+        port >= ports as u16 && port <= (ports >> 16) as u16
+    }
+
+    /// The interface towards the mixer; 0 without one.
+    #[inline(always)]
+    pub fn mixer_interface(&self) -> u32 {
+        self.mixer_interface.load()
+    }
+
+    /// The next hop to the mixer.
+    #[inline(always)]
+    pub fn mixer_hop(&self) -> u16 {
+        self.mixer_hop.load() as u16
+    }
+
+    /// The mixer's address on its link.
+    #[inline(always)]
+    pub fn mixer_address(&self) -> Address {
+        Address::v4(self.mixer_address.load())
+    }
+
+    /// The mixer's port for diverted packets.
+    #[inline(always)]
+    pub fn divert_port(&self) -> u16 {
+        (self.mixer_ports.load() >> 16) as u16
+    }
+
+    /// The mixer's port for packets whose next hop is not resolved.
+    #[inline(always)]
+    pub fn unresolved_port(&self) -> u16 {
+        self.mixer_ports.load() as u16
+    }
+
+    /// Sets the media ports, first and last.
+    pub fn set_ports(&self, first: u16, last: u16) {
+        self.ports.store((last as u32) << 16 | first as u32);
+    }
+
+    /// Sets the mixer's interface, hop, address and ports (for diverted and for unresolved packets).
+    pub fn set_mixer(&self, interface: u32, hop: u16, address: core::net::Ipv4Addr, divert: u16, unresolved: u16) {
+        self.mixer_hop.store(hop as u32);
+        self.mixer_address.store(Address::from(address).v4_word());
+        self.mixer_ports.store((divert as u32) << 16 | unresolved as u32);
+        release();
+        self.mixer_interface.store(interface);
+    }
+
+    /// Sets all media addresses with what stands for them on the mixer's link, and finds the seed that gives each a
+    /// slot of its own. False when there are too many, or two are the same.
+    #[must_use]
+    pub fn set_addresses(&self, addresses: &[(Address, Option<core::net::Ipv4Addr>)]) -> bool {
+        if addresses.len() > MEDIA_ADDRESSES_MAX as usize {
+            return false;
+        }
+        let entries = || {
+            addresses.iter().enumerate().flat_map(|(index, (address, alias))| {
+                let entry = index as u32 + 1;
+                let alias = alias.map(|alias| (Address::from(alias), entry | MediaAddressSlot::MIXER));
+                [Some((*address, entry)), alias].into_iter().flatten()
+            })
+        };
+        let Some(seed) = (0..100_000_u32).map(|n| n.wrapping_mul(0x9e37_79b9) | 1).find(|seed| {
+            let mut taken = 0_u64;
+            entries().all(|(address, _)| {
+                let bit = 1_u64 << address.slot(*seed, MEDIA_ADDRESS_SLOTS);
+                let free = taken & bit == 0;
+                taken |= bit;
+                free
+            })
+        }) else {
+            return false;
+        };
+        self.fill(seed, addresses, entries());
+        true
+    }
+
+    fn fill(
+        &self,
+        seed: u32,
+        addresses: &[(Address, Option<core::net::Ipv4Addr>)],
+        entries: impl Iterator<Item = (Address, u32)>,
+    ) {
+        for slot in &self.slots {
+            slot.entry.store(0);
+        }
+        self.seed.store(seed);
+        for (address, entry) in entries {
+            if let Some(slot) = self.slots.get(address.slot(seed, MEDIA_ADDRESS_SLOTS) as usize) {
+                store(&slot.address, &address);
+                release();
+                slot.entry.store(entry);
+            }
+        }
+        for (local, (address, alias)) in self.locals.iter().zip(addresses) {
+            store(&local.address, address);
+            local.alias.store(alias.map_or(0, |alias| Address::from(alias).v4_word()));
+        }
+    }
+}
+
+#[cfg(not(target_arch = "bpf"))]
+impl Default for Config {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn store(words: &[Word32; 4], address: &Address) {
+    for (word, value) in words.iter().zip(address.0) {
+        word.store(value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+
+    fn sixteen() -> Vec<(Address, Option<Ipv4Addr>)> {
+        (0..16_u8)
+            .map(|n| {
+                let ip: IpAddr = if n % 2 == 0 {
+                    Ipv4Addr::new(10, 0, n, 1).into()
+                } else {
+                    format!("fd00:{n}::1").parse().unwrap()
+                };
+                (ip.into(), Some(Ipv4Addr::new(169, 254, 64, 16 + n)))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_address_finds_its_index() {
+        let config = Config::new();
+        let addresses = sixteen();
+        assert!(config.set_addresses(&addresses));
+        for (index, (address, alias)) in addresses.iter().enumerate() {
+            let local = Local(index as u8);
+            assert_eq!(config.media_address(address), Some(MediaAddress { local, side: Side::Network }));
+            let alias = Address::from(alias.unwrap());
+            assert_eq!(config.media_address(&alias), Some(MediaAddress { local, side: Side::Mixer }));
+            assert_eq!(config.local(local).map(LocalAddress::address), Some(*address));
+            assert_eq!(config.local(local).map(LocalAddress::alias), Some(alias));
+        }
+        assert_eq!(config.media_address(&Ipv4Addr::new(10, 0, 1, 1).into()), None);
+        assert_eq!(config.media_address(&Address::NONE), None);
+    }
+
+    #[test]
+    fn too_many_or_twice_the_same_is_refused() {
+        let config = Config::new();
+        let mut addresses = sixteen();
+        addresses.push((Ipv4Addr::new(10, 9, 9, 9).into(), None));
+        assert!(!config.set_addresses(&addresses));
+        let twice = [(Ipv4Addr::new(10, 0, 0, 1).into(), None); 2];
+        assert!(!config.set_addresses(&twice));
+    }
+
+    #[test]
+    fn the_port_range_has_both_ends() {
+        let config = Config::new();
+        config.set_ports(20_000, 30_000);
+        let inside: Vec<_> =
+            [19_999, 20_000, 30_000, 30_001].into_iter().map(|port| config.is_media_port(port)).collect();
+        assert_eq!(inside, [false, true, true, false]);
+    }
+}

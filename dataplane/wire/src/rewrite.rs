@@ -1,0 +1,313 @@
+//! Turning a packet that arrived into the packet that leaves.
+
+use undertone_abi::{Dscp, Endpoint, Hop, Reason};
+
+use crate::{
+    Datagram, Room, Sum,
+    datagram::{ETHERNET, IPV4, IPV6, TAG, UDP, ethertype},
+};
+
+/// Bytes of payload at most that are summed for a checksum that was not there.
+const SUMMED_MAX: usize = 1536;
+/// Bytes that are summed at a time.
+const CHUNK: usize = 16;
+
+/// How a packet leaves.
+#[derive(Clone, Copy, Debug)]
+pub struct Rewrite {
+    /// The source it gets.
+    pub from: Endpoint,
+    /// The destination it gets, of the same family as `from`.
+    pub to: Endpoint,
+    /// The way it goes.
+    pub hop: Hop,
+    /// The code point it gets; `None` leaves the traffic class alone.
+    pub dscp: Option<Dscp>,
+    /// How much the time to live goes down: 1, or 0 for a packet that has been forwarded already.
+    pub ttl_step: u8,
+    /// Added to the RTP sequence number; 0 for anything but RTP.
+    pub sequence_offset: u16,
+}
+
+impl Rewrite {
+    /// Rewrites the frame in which `datagram` stands. On an error the frame may be half rewritten, and is to be
+    /// dropped.
+    #[inline(always)]
+    pub fn apply(&self, frame: &mut impl Room, datagram: &Datagram) -> Result<(), Reason> {
+        let class = Class::read(frame, datagram)?;
+        if class.ttl <= self.ttl_step {
+            return Err(Reason::TtlExpired);
+        }
+        let ip_length = if self.to.address.is_v4() { IPV4 } else { IPV6 };
+        if ip_length + datagram.udp_length > self.hop.mtu as usize {
+            return Err(Reason::TooBig);
+        }
+        let checksum = self.checksum(frame, datagram)?;
+        // Constant offsets again: the checks of each arm are against constants.
+        match self.hop.tags {
+            0 => self.emit(frame, datagram, class, ETHERNET, checksum),
+            1 => self.emit(frame, datagram, class, ETHERNET + TAG, checksum),
+            _ => self.emit(frame, datagram, class, ETHERNET + 2 * TAG, checksum),
+        }
+    }
+
+    /// Writes the headers with the IP header at `ip`.
+    #[inline(always)]
+    fn emit(
+        &self,
+        frame: &mut impl Room,
+        datagram: &Datagram,
+        class: Class,
+        ip: usize,
+        checksum: [u8; 2],
+    ) -> Result<(), Reason> {
+        if self.to.address.is_v4() {
+            make_room(frame, datagram, ip + IPV4)?;
+            self.write_ethernet(frame, ip, ethertype::IPV4)?;
+            if datagram.is_v4() {
+                self.update_v4(frame, ip)?;
+            } else {
+                self.write_v4(frame, datagram, class, ip)?;
+            }
+            self.write_udp(frame, ip + IPV4, checksum)
+        } else {
+            make_room(frame, datagram, ip + IPV6)?;
+            self.write_ethernet(frame, ip, ethertype::IPV6)?;
+            if datagram.is_v4() {
+                self.write_v6(frame, datagram, class, ip)?;
+            } else {
+                self.update_v6(frame, ip)?;
+            }
+            self.write_udp(frame, ip + IPV6, checksum)
+        }
+    }
+
+    /// The UDP checksum of the packet as it will be.
+    #[inline(always)]
+    fn checksum(&self, frame: &impl Room, datagram: &Datagram) -> Result<[u8; 2], Reason> {
+        let sum = match frame.read::<2>(datagram.udp() + 6).ok_or(Reason::BadLength)? {
+            [0, 0] if !datagram.is_v4() => return Err(Reason::NoChecksum),
+            [0, 0] if self.to.address.is_v4() => return Ok([0, 0]),
+            [0, 0] => sum_datagram(frame, datagram.payload(), datagram.udp_length)?,
+            field => Sum::of_field(*field).add(datagram.removed),
+        };
+        let sum = sum
+            .add_address(&self.from.address)
+            .add_address(&self.to.address)
+            .add16(self.from.port.to_be())
+            .add16(self.to.port.to_be());
+        if self.sequence_offset == 0 {
+            return Ok(sum.udp_field());
+        }
+        let old = frame.read::<2>(datagram.payload() + 2).ok_or(Reason::BadRtp)?;
+        let new = u16::from_be_bytes(*old).wrapping_add(self.sequence_offset);
+        Ok(sum.remove16(u16::from_ne_bytes(*old)).add16(new.to_be()).udp_field())
+    }
+
+    #[inline(always)]
+    fn write_ethernet(&self, frame: &mut impl Room, ip: usize, ethertype: u16) -> Result<(), Reason> {
+        let [m0, m1, m2] = self.hop.macs.map(u32::to_ne_bytes);
+        let macs = frame.write::<12>(0).ok_or(Reason::NoRoom)?;
+        [macs[0], macs[1], macs[2], macs[3]] = m0;
+        [macs[4], macs[5], macs[6], macs[7]] = m1;
+        [macs[8], macs[9], macs[10], macs[11]] = m2;
+        let [e0, e1] = ethertype.to_be_bytes();
+        if ip == ETHERNET {
+            *frame.write::<2>(12).ok_or(Reason::NoRoom)? = [e0, e1];
+            return Ok(());
+        }
+        let [p0, p1] = self.hop.outer.tpid.to_be_bytes();
+        let [c0, c1] = self.hop.outer.tci.to_be_bytes();
+        if ip == ETHERNET + TAG {
+            *frame.write::<6>(12).ok_or(Reason::NoRoom)? = [p0, p1, c0, c1, e0, e1];
+            return Ok(());
+        }
+        let [q0, q1] = self.hop.inner.tpid.to_be_bytes();
+        let [d0, d1] = self.hop.inner.tci.to_be_bytes();
+        *frame.write::<10>(12).ok_or(Reason::NoRoom)? = [p0, p1, c0, c1, q0, q1, d0, d1, e0, e1];
+        Ok(())
+    }
+
+    /// Changes an IPv4 header in place; a header whose checksum was wrong keeps a wrong one.
+    #[inline(always)]
+    fn update_v4(&self, frame: &mut impl Room, ip: usize) -> Result<(), Reason> {
+        let header = frame.write::<IPV4>(ip).ok_or(Reason::NoRoom)?;
+        let word = |a: u8, b: u8| u16::from_ne_bytes([a, b]);
+        let long = |at: usize| u32::from_ne_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        let traffic_class = self.traffic_class(header[1]);
+        let ttl = header[8].wrapping_sub(self.ttl_step);
+        let (from, to) = (self.from.address.v4_word(), self.to.address.v4_word());
+        let field = Sum::of_field([header[10], header[11]])
+            .remove16(word(header[0], header[1]))
+            .add16(word(header[0], traffic_class))
+            .remove16(word(header[8], header[9]))
+            .add16(word(ttl, header[9]))
+            .remove32(long(12))
+            .remove32(long(16))
+            .add32(from)
+            .add32(to)
+            .field();
+        header[1] = traffic_class;
+        header[8] = ttl;
+        [header[10], header[11]] = field;
+        [header[12], header[13], header[14], header[15]] = from.to_ne_bytes();
+        [header[16], header[17], header[18], header[19]] = to.to_ne_bytes();
+        Ok(())
+    }
+
+    /// Changes an IPv6 header in place.
+    #[inline(always)]
+    fn update_v6(&self, frame: &mut impl Room, ip: usize) -> Result<(), Reason> {
+        let header = frame.write::<IPV6>(ip).ok_or(Reason::NoRoom)?;
+        let traffic_class = self.traffic_class(header[0] << 4 | header[1] >> 4);
+        header[0] = 0x60 | traffic_class >> 4;
+        header[1] = traffic_class << 4 | header[1] & 0xf;
+        header[7] = header[7].wrapping_sub(self.ttl_step);
+        self.write_v6_addresses(header);
+        Ok(())
+    }
+
+    /// Writes an IPv4 header in place of an IPv6 one: an atomic datagram, RFC 6864, section 4.
+    #[inline(always)]
+    fn write_v4(&self, frame: &mut impl Room, datagram: &Datagram, class: Class, ip: usize) -> Result<(), Reason> {
+        let total = ((IPV4 + datagram.udp_length) as u16).to_be_bytes();
+        let ttl = class.ttl.wrapping_sub(self.ttl_step);
+        let traffic_class = self.traffic_class(class.traffic_class);
+        let [f0, f1, f2, f3] = self.from.address.v4_word().to_ne_bytes();
+        let [t0, t1, t2, t3] = self.to.address.v4_word().to_ne_bytes();
+        let dont_fragment = 0x40;
+        let [c0, c1] = Sum::new()
+            .add16(u16::from_ne_bytes([0x45, traffic_class]))
+            .add16(u16::from_ne_bytes(total))
+            .add16(u16::from_ne_bytes([dont_fragment, 0]))
+            .add16(u16::from_ne_bytes([ttl, 17]))
+            .add32(self.from.address.v4_word())
+            .add32(self.to.address.v4_word())
+            .field();
+        *frame.write::<IPV4>(ip).ok_or(Reason::NoRoom)? = [
+            0x45, traffic_class, total[0], total[1], 0, 0, dont_fragment, 0, ttl, 17, c0, c1, f0, f1, f2, f3, t0, t1,
+            t2, t3,
+        ];
+        Ok(())
+    }
+
+    /// Writes an IPv6 header in place of an IPv4 one.
+    #[inline(always)]
+    fn write_v6(&self, frame: &mut impl Room, datagram: &Datagram, class: Class, ip: usize) -> Result<(), Reason> {
+        let traffic_class = self.traffic_class(class.traffic_class);
+        let header = frame.write::<IPV6>(ip).ok_or(Reason::NoRoom)?;
+        [header[0], header[1], header[2], header[3]] = [0x60 | traffic_class >> 4, traffic_class << 4, 0, 0];
+        [header[4], header[5]] = (datagram.udp_length as u16).to_be_bytes();
+        [header[6], header[7]] = [17, class.ttl.wrapping_sub(self.ttl_step)];
+        self.write_v6_addresses(header);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn write_v6_addresses(&self, header: &mut [u8; IPV6]) {
+        let mut at = 8;
+        for word in [self.from.address.0, self.to.address.0].as_flattened() {
+            [header[at], header[at + 1], header[at + 2], header[at + 3]] = word.to_ne_bytes();
+            at += 4;
+        }
+    }
+
+    #[inline(always)]
+    fn write_udp(&self, frame: &mut impl Room, udp: usize, checksum: [u8; 2]) -> Result<(), Reason> {
+        let header = frame.write::<UDP>(udp).ok_or(Reason::NoRoom)?;
+        [header[0], header[1]] = self.from.port.to_be_bytes();
+        [header[2], header[3]] = self.to.port.to_be_bytes();
+        [header[6], header[7]] = checksum;
+        if self.sequence_offset != 0 {
+            let sequence = frame.write::<2>(udp + UDP + 2).ok_or(Reason::NoRoom)?;
+            *sequence = u16::from_be_bytes(*sequence).wrapping_add(self.sequence_offset).to_be_bytes();
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn traffic_class(&self, old: u8) -> u8 {
+        match self.dscp {
+            Some(dscp) => dscp.bits() << 2 | old & 3,
+            None => old,
+        }
+    }
+}
+
+/// What both IP versions say of how a packet is to be treated.
+#[derive(Clone, Copy)]
+struct Class {
+    /// IPv4 type of service or IPv6 traffic class.
+    traffic_class: u8,
+    /// Time to live or hop limit.
+    ttl: u8,
+}
+
+impl Class {
+    #[inline(always)]
+    fn read(frame: &impl Room, datagram: &Datagram) -> Result<Self, Reason> {
+        // The first nine bytes hold both, in either version.
+        let header = frame.read::<9>(datagram.ip).ok_or(Reason::BadLength)?;
+        Ok(if datagram.is_v4() {
+            Self { traffic_class: header[1], ttl: header[8] }
+        } else {
+            Self { traffic_class: header[0] << 4 | header[1] >> 4, ttl: header[7] }
+        })
+    }
+}
+
+/// Moves the front of the frame so that the UDP header stands at `udp`.
+#[inline(always)]
+fn make_room(frame: &mut impl Room, datagram: &Datagram, udp: usize) -> Result<(), Reason> {
+    let forwards = datagram.udp() as i32 - udp as i32;
+    if forwards != 0 && !frame.move_front(forwards) { Err(Reason::NoRoom) } else { Ok(()) }
+}
+
+/// The sum of a datagram that bears no checksum, but for its addresses and ports.
+#[inline(never)]
+fn sum_datagram(frame: &impl Room, start: usize, udp_length: usize) -> Result<Sum, Reason> {
+    let length = udp_length.checked_sub(UDP).ok_or(Reason::BadLength)?;
+    let mut sum = Sum::new()
+        // The UDP length counts twice: in the pseudo-header and in the header.
+        .add16((udp_length as u16).to_be())
+        .add16((udp_length as u16).to_be())
+        .add16(17_u16.to_be());
+    if length > SUMMED_MAX {
+        return Err(Reason::NoChecksum);
+    }
+    let mut at = start;
+    for _ in 0..SUMMED_MAX / CHUNK {
+        if at + CHUNK > start + length {
+            break;
+        }
+        sum = add_chunk(sum, &frame.peek::<CHUNK>(at).ok_or(Reason::BadLength)?);
+        at += CHUNK;
+    }
+    // What is left is shorter than a chunk: its length in binary says which powers of two it is made of.
+    let rest = start + length - at;
+    if rest & 8 != 0 {
+        sum = add_chunk(sum, &frame.peek::<8>(at).ok_or(Reason::BadLength)?);
+        at += 8;
+    }
+    if rest & 4 != 0 {
+        sum = add_chunk(sum, &frame.peek::<4>(at).ok_or(Reason::BadLength)?);
+        at += 4;
+    }
+    if rest & 2 != 0 {
+        sum = sum.add16(u16::from_ne_bytes(frame.peek::<2>(at).ok_or(Reason::BadLength)?));
+        at += 2;
+    }
+    if rest & 1 != 0 {
+        let [last] = frame.peek::<1>(at).ok_or(Reason::BadLength)?;
+        sum = sum.add16(u16::from_ne_bytes([last, 0]));
+    }
+    Ok(sum)
+}
+
+#[inline(always)]
+fn add_chunk<const N: usize>(mut sum: Sum, chunk: &[u8; N]) -> Sum {
+    for word in chunk.as_chunks::<4>().0 {
+        sum = sum.add32(u32::from_ne_bytes(*word));
+    }
+    sum
+}

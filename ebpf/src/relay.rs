@@ -1,0 +1,215 @@
+//! One packet's walk from the wire to its outcome.
+
+use undertone_abi::{
+    Admission, Config, CopyMark, Endpoint, Kind, Reason, Row, RowIndex, Rule, Side,
+};
+use undertone_wire::{Datagram, Media, Rewrite};
+
+use crate::{Outcome, packet::Packet, tables};
+
+/// Reads the packet, finds its row, and makes it the packet that leaves.
+#[inline(always)]
+pub(crate) fn walk(packet: &mut Packet<'_>) -> Outcome {
+    let datagram = match Datagram::parse(packet) {
+        Ok(datagram) => datagram,
+        Err(reason) => return Outcome::Pass(reason),
+    };
+    let Some(config) = tables::config() else { return Outcome::Pass(Reason::NotMedia) };
+    let Some(address) = config.media_address(&datagram.destination.address) else {
+        return Outcome::Pass(Reason::NotMedia);
+    };
+    if !config.is_media_port(datagram.destination.port) {
+        return Outcome::Pass(Reason::OutsideRange);
+    }
+    let index = RowIndex::new(address.local, datagram.destination.port);
+    let Some(row) = tables::row(index) else { return Outcome::Drop(Reason::NoStream) };
+    let arrival = Arrival { config, index, row, datagram, side: address.side };
+    match judge(packet, &arrival).and_then(|judged| depart(packet, &arrival, judged)) {
+        Ok(outcome) => outcome,
+        Err(reason @ (Reason::NotRtp | Reason::NotMedia)) => Outcome::Pass(reason),
+        Err(reason) => Outcome::Drop(reason),
+    }
+}
+
+/// A datagram to one of our media ports.
+struct Arrival {
+    config: &'static Config,
+    index: RowIndex,
+    row: &'static Row,
+    datagram: Datagram,
+    side: Side,
+}
+
+/// A packet that may go on.
+#[derive(Clone, Copy)]
+struct Judged {
+    is_rtp: bool,
+    /// When it came. A packet from the mixer needs no time.
+    now_ns: u64,
+}
+
+/// Decides whether the packet may come in, and counts it.
+#[inline(always)]
+fn judge(packet: &Packet<'_>, arrival: &Arrival) -> Result<Judged, Reason> {
+    let Arrival { row, datagram, .. } = arrival;
+    let from_mixer = matches!(arrival.side, Side::Mixer);
+    if from_mixer && packet.ingress_interface() != arrival.config.mixer_interface() {
+        return Err(Reason::NotMedia);
+    }
+    let head = row.head();
+    if matches!(head.kind, Kind::Free) {
+        return Err(if from_mixer { Reason::MixerStray } else { Reason::NoStream });
+    }
+    let length = datagram.payload_length().ok_or(Reason::BadLength)?;
+    let media = match Media::parse(packet, datagram.payload(), length, head.kind) {
+        Ok(media) => media,
+        Err(_) if from_mixer => return Err(Reason::MixerStray),
+        Err(Reason::NotRtp) => return Err(Reason::NotRtp),
+        Err(reason) => {
+            row.count_invalid();
+            return Err(reason);
+        }
+    };
+    let is_rtp = matches!(media, Media::Rtp(_));
+    if from_mixer {
+        return Ok(Judged { is_rtp, now_ns: 0 });
+    }
+    let now_ns = Packet::now_ns();
+    let signalled = || tables::rule(tables::rule(arrival.index)?.partner()).map(|partner| partner.to);
+    match row.admit(head.policy, row.epoch(), datagram.source, signalled, now_ns) {
+        Admission::Known => {}
+        Admission::Moved => announce_move(arrival.index),
+        Admission::Stranger => return Err(Reason::Stranger),
+    }
+    row.count(length as u32, now_ns);
+    match media {
+        Media::Rtp(rtp) => row.receive(&rtp, head.clock, now_ns),
+        Media::Rtcp => row.count_outside(),
+    }
+    Ok(Judged { is_rtp, now_ns })
+}
+
+/// A source was learned: packets of the other direction have to look where it is, and user space finds the way there.
+#[inline(never)]
+fn announce_move(index: RowIndex) {
+    if let Some(partner) = tables::rule(index).and_then(|rule| tables::row(rule.partner())) {
+        partner.follow();
+    }
+    tables::announce_move(index);
+}
+
+/// How the stream itself goes on. Its copies leave either way.
+#[derive(Clone, Copy)]
+enum Way {
+    /// To its party.
+    Forward(Reason),
+    /// To the mixer, at this port.
+    Mixer(Reason, u16),
+    /// Not at all.
+    Hold,
+}
+
+/// Sends a judged packet on its way.
+#[inline(always)]
+fn depart(packet: &mut Packet<'_>, arrival: &Arrival, judged: Judged) -> Result<Outcome, Reason> {
+    let rule = arrival.row.rule().ok_or(Reason::RuleBusy)?;
+    let config = arrival.config;
+    let group = if matches!(arrival.side, Side::Mixer) { 0 } else { rule.group };
+    let way = find_way(arrival, &rule, judged.now_ns)?;
+    let (hop, reason) = match way {
+        Way::Forward(reason) => (rule.via.hop, reason),
+        Way::Mixer(reason, _) => (config.mixer_hop(), reason),
+        // Copies of a packet that does not leave are made of the packet as it came.
+        Way::Hold if group != 0 => return broadcast(packet, group, way, 0, Reason::CopiedOnly),
+        Way::Hold => return Err(if rule.forward { Reason::NoHop } else { Reason::Held }),
+    };
+    let hop = tables::hop(hop).ok_or(Reason::NoHop)?;
+    let party = matches!(way, Way::Forward(_));
+    Rewrite {
+        from: source(arrival, &rule, way).ok_or(Reason::NoHop)?,
+        to: destination(arrival, &rule, way),
+        hop,
+        dscp: if party { rule.dscp } else { None },
+        ttl_step: 1,
+        sequence_offset: if party && judged.is_rtp { rule.sequence_offset } else { 0 },
+    }
+    .apply(packet, &arrival.datagram)?;
+    if group == 0 {
+        packet.unmark();
+        return Ok(Outcome::Send { device: hop.device, reason });
+    }
+    let reason = if matches!(reason, Reason::Forwarded) { Reason::Copied } else { reason };
+    broadcast(packet, group, way, hop.device as u32 + 1, reason)
+}
+
+/// How the stream itself goes on.
+#[inline(always)]
+fn find_way(arrival: &Arrival, rule: &Rule, now_ns: u64) -> Result<Way, Reason> {
+    let config = arrival.config;
+    let reason = match (arrival.side, rule.forward, rule.divert) {
+        (Side::Mixer, true, _) => Reason::Mixed,
+        (Side::Mixer, false, _) => return Err(Reason::MixerStray),
+        (Side::Network, false, _) => return Ok(Way::Hold),
+        (Side::Network, true, false) => Reason::Forwarded,
+        (Side::Network, true, true) if tables::mixer_is_alive(now_ns) => {
+            return Ok(Way::Mixer(Reason::Diverted, config.divert_port()));
+        }
+        (Side::Network, true, true) => Reason::FailedToWire,
+    };
+    if tables::hop_is_resolved(rule.via.hop) {
+        return Ok(Way::Forward(reason));
+    }
+    // Nobody knows the way yet: user space has the kernel find it, and sends the packet meanwhile.
+    if rule.group == 0 && config.mixer_interface() != 0 {
+        return Ok(Way::Mixer(Reason::Unresolved, config.unresolved_port()));
+    }
+    Ok(Way::Hold)
+}
+
+/// The source that the packet gets. To the mixer, that is the alias of the port it came to, which names its row.
+#[inline(always)]
+fn source(arrival: &Arrival, rule: &Rule, way: Way) -> Option<Endpoint> {
+    Some(match way {
+        Way::Mixer(..) => {
+            let local = arrival.config.local(arrival.index.local())?;
+            Endpoint { address: local.alias(), port: arrival.index.port() }
+        }
+        _ => Endpoint { address: arrival.config.local(rule.via.local)?.address(), port: rule.from_port },
+    })
+}
+
+/// The destination that the packet gets. To a party, that is where it was learned to be, before what was signalled.
+#[inline(always)]
+fn destination(arrival: &Arrival, rule: &Rule, way: Way) -> Endpoint {
+    if let Way::Mixer(_, port) = way {
+        return Endpoint { address: arrival.config.mixer_address(), port };
+    }
+    if arrival.row.follows()
+        && let Some(partner) = tables::row(rule.partner())
+    {
+        return partner.answer_to(rule.to);
+    }
+    rule.to
+}
+
+/// Marks the packet for the egress program, and names the shape it leaves by.
+#[inline(always)]
+fn broadcast(
+    packet: &mut Packet<'_>,
+    group: u16,
+    way: Way,
+    original: u32,
+    reason: Reason,
+) -> Result<Outcome, Reason> {
+    let shapes = tables::group(group as u32).ok_or(Reason::CopyStray)?.shapes();
+    let shape = match way {
+        Way::Forward(_) => shapes.forward,
+        Way::Mixer(..) => shapes.divert,
+        Way::Hold => shapes.hold,
+    };
+    let mark = CopyMark { magic: CopyMark::MAGIC, group: group as u32, serial: tables::next_serial(), original };
+    if !packet.mark(mark) {
+        return Err(Reason::NoRoom);
+    }
+    Ok(Outcome::Broadcast { shape, reason })
+}
