@@ -1,0 +1,96 @@
+//! The crate's one door to unsafe code: memory shared with the kernel.
+
+#![expect(unsafe_code, reason = "memory maps; this file is the crate's only door")]
+
+use std::{
+    io,
+    marker::PhantomData,
+    ops::Deref,
+    os::fd::{AsRawFd as _, BorrowedFd},
+    ptr::{self, NonNull},
+    slice,
+};
+
+use undertone_abi::{Config, Group, Published, Row, Word64};
+
+/// A value that may lie in memory which others change at any time.
+///
+/// # Safety
+///
+/// The type consists of [`Word32`](undertone_abi::Word32) and [`Word64`] alone, and its size is a multiple of eight:
+/// the distance of two values in a BPF array.
+unsafe trait Shared {}
+
+// SAFETY: words alone, 192 bytes.
+unsafe impl Shared for Row {}
+// SAFETY: words alone, 64 bytes.
+unsafe impl Shared for Published {}
+// SAFETY: words alone, 256 bytes.
+unsafe impl Shared for Group {}
+// SAFETY: words alone, a multiple of 64 bytes.
+unsafe impl Shared for Config {}
+// SAFETY: one word of eight bytes.
+unsafe impl Shared for Word64 {}
+
+/// The values of a BPF array map, mapped into this process.
+#[derive(Debug)]
+pub(crate) struct Mapped<T> {
+    start: NonNull<T>,
+    count: usize,
+    values: PhantomData<T>,
+}
+
+// SAFETY: the values are words that may be read and written from any thread.
+unsafe impl<T: Sync> Send for Mapped<T> {}
+// SAFETY: as above.
+unsafe impl<T: Sync> Sync for Mapped<T> {}
+
+#[expect(private_bounds, reason = "the trait lists the types that may be mapped, all of them here")]
+impl<T: Shared> Mapped<T> {
+    /// Maps the first `count` values of the array map behind `map`, which was made with `BPF_F_MMAPABLE`.
+    pub(crate) fn new(map: BorrowedFd<'_>, count: u32) -> io::Result<Self> {
+        let count = count as usize;
+        // SAFETY: a new mapping at an address of the kernel's choice touches nothing of ours. The kernel refuses a
+        // length beyond the map's.
+        let address = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                count * size_of::<T>(),
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED,
+                map.as_raw_fd(),
+                0,
+            )
+        };
+        if address == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let start = NonNull::new(address.cast()).ok_or_else(|| io::Error::other("mapped at null"))?;
+        Ok(Self { start, count, values: PhantomData })
+    }
+}
+
+impl<T> Deref for Mapped<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        // SAFETY: the mapping holds `count` values until it is dropped, page-aligned; any bytes are a value, and
+        // others change them only through the same interior words.
+        unsafe { slice::from_raw_parts(self.start.as_ptr(), self.count) }
+    }
+}
+
+impl<T> Drop for Mapped<T> {
+    fn drop(&mut self) {
+        // SAFETY: the mapping was made by `new` with this length, and nothing borrows from it any more.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.count * size_of::<T>()) };
+    }
+}
+
+/// `CLOCK_MONOTONIC` in nanoseconds: the clock behind `bpf_ktime_get_ns`.
+pub fn monotonic_ns() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a live `timespec`; this clock always exists.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}

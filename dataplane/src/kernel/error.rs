@@ -1,0 +1,58 @@
+//! What can go wrong on the way to XDP, and the way out.
+
+use std::io;
+
+/// Why the kernel side is not to be had.
+#[derive(Debug, thiserror::Error)]
+pub enum KernelError {
+    /// The build had no BPF toolchain.
+    #[error("this build holds no XDP programs; build with `cargo xtask setup` and `cargo xtask ebpf` done, or use the io_uring path")]
+    NoPrograms,
+    /// The object file does not fit this code.
+    #[error("the XDP object has no {what}; it was built from other sources: run `cargo xtask ebpf` and build again")]
+    Missing {
+        /// The map or program.
+        what: &'static str,
+    },
+    /// Not allowed.
+    #[error("not allowed to {what}; run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON")]
+    NotPermitted {
+        /// What was tried.
+        what: &'static str,
+    },
+    /// The kernel refused.
+    #[error("cannot {what}: {source}")]
+    Refused {
+        /// What was tried.
+        what: &'static str,
+        /// What it said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The verifier refused a program.
+    #[error("the kernel's verifier refused the program `{program}`: {reason}; kernels from 6.6 on are known to work")]
+    Verifier {
+        /// The program.
+        program: &'static str,
+        /// The end of its log.
+        reason: String,
+    },
+}
+
+impl KernelError {
+    /// An error of a system call, told apart by whether it was a matter of privilege.
+    pub(crate) fn of(what: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        if is_permission(&source) { Self::NotPermitted { what } } else { Self::Refused { what, source: Box::new(source) } }
+    }
+}
+
+/// Whether somewhere down the chain the system said `EPERM` or `EACCES`.
+fn is_permission(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}

@@ -1,0 +1,190 @@
+//! Loading the programs and making their maps.
+
+use std::path::Path;
+
+use aya::{
+    Ebpf, EbpfLoader,
+    maps::{ArrayOfMaps, DevMap, Map, MapData, PerCpuArray, RingBuf},
+    programs::{ProgramError, Xdp},
+};
+use undertone_abi::{
+    Reason,
+    limits::{GROUPS_DEFAULT, PORTS, SHAPE_ENTRIES},
+    maps, programs,
+};
+
+use crate::kernel::{KernelError, KernelMemory};
+
+/// The object file with the programs; empty when it was not built.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/undertone-xdp.o"));
+
+/// How large the tables are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Media addresses, 1 to [`MEDIA_ADDRESSES_MAX`](undertone_abi::limits::MEDIA_ADDRESSES_MAX).
+    pub addresses: u32,
+    /// Replication groups, 1 to [`GROUPS_MAX`](undertone_abi::limits::GROUPS_MAX).
+    pub groups: u32,
+}
+
+impl Sizes {
+    pub(crate) fn rows(self) -> u32 {
+        self.addresses * PORTS
+    }
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self { addresses: 1, groups: GROUPS_DEFAULT }
+    }
+}
+
+/// The programs in the kernel, with their maps.
+pub struct Kernel {
+    ebpf: Ebpf,
+    memory: KernelMemory,
+    devices: DevMap<MapData>,
+    shapes: ArrayOfMaps<MapData, MapData>,
+    reasons: PerCpuArray<MapData, u64>,
+    moves: Option<RingBuf<MapData>>,
+}
+
+impl Kernel {
+    /// Loads the programs with tables of these sizes. With `pins`, maps that are pinned there are used again, and new
+    /// ones are pinned.
+    pub fn load(sizes: Sizes, pins: Option<&Path>) -> Result<Self, KernelError> {
+        if OBJECT.is_empty() {
+            return Err(KernelError::NoPrograms);
+        }
+        let mut loader = EbpfLoader::new();
+        loader.map_max_entries(maps::ROWS, sizes.rows()).map_max_entries(maps::GROUPS, sizes.groups);
+        let paths: Vec<_> = PINNED.iter().filter_map(|name| Some((*name, pins?.join(name)))).collect();
+        for (name, path) in &paths {
+            loader.map_pin_path(name, path.as_path());
+        }
+        let mut ebpf =
+            loader.load(OBJECT).map_err(|error| KernelError::of("load the XDP programs and their maps", error))?;
+        let memory = KernelMemory::map(&mut ebpf, sizes)?;
+        let devices = take(&mut ebpf, maps::DEVICES)?;
+        let shapes = take(&mut ebpf, maps::SHAPES)?;
+        let reasons = take(&mut ebpf, maps::REASONS)?;
+        let moves = take(&mut ebpf, maps::MOVES)?;
+        let mut kernel = Self { ebpf, memory, devices, shapes, reasons, moves: Some(moves) };
+        kernel.load_program(programs::RELAY)?;
+        kernel.load_program(programs::EGRESS)?;
+        Ok(kernel)
+    }
+
+    /// The tables.
+    pub fn memory(&self) -> &KernelMemory {
+        &self.memory
+    }
+
+    /// The program on interfaces that media arrives on.
+    pub fn relay(&mut self) -> Result<&mut Xdp, KernelError> {
+        program(&mut self.ebpf, programs::RELAY)
+    }
+
+    /// The program on devices that carry copies.
+    pub fn egress(&mut self) -> Result<&mut Xdp, KernelError> {
+        program(&mut self.ebpf, programs::EGRESS)
+    }
+
+    /// Puts the interface `interface` into device slot `slot`; with copies, its frames pass the egress program.
+    ///
+    /// Every entry of a device has to carry the same program: the kernel runs one for all frames it sends at once.
+    pub fn set_device(&mut self, slot: u8, interface: u32, copies: bool) -> Result<(), KernelError> {
+        let program = if copies { Some(self.egress_fd()?) } else { None };
+        self.devices
+            .set(slot as u32, interface, program.as_ref(), 0)
+            .map_err(|error| KernelError::of("add a device to send through", error))
+    }
+
+    /// Makes shape `index` the list of `interfaces`, each with whether it carries copies.
+    pub fn set_shape(&mut self, index: u16, interfaces: &[(u32, bool)]) -> Result<(), KernelError> {
+        const WHAT: &str = "make a list of devices to copy to";
+        let program = self.egress_fd()?;
+        let object = aya_obj::Map::new_from_params(
+            aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_DEVMAP as u32,
+            4,
+            8,
+            SHAPE_ENTRIES,
+            0,
+        );
+        let data = MapData::create(object, "SHAPE", None).map_err(|error| KernelError::of(WHAT, error))?;
+        let mut map = Map::DevMap(data);
+        {
+            let mut shape: DevMap<&mut MapData> =
+                (&mut map).try_into().map_err(|error| KernelError::of(WHAT, error))?;
+            for (entry, (interface, copies)) in (0..).zip(interfaces) {
+                shape
+                    .set(entry, *interface, copies.then_some(&program), 0)
+                    .map_err(|error| KernelError::of(WHAT, error))?;
+            }
+        }
+        let Map::DevMap(data) = map else { return Err(KernelError::Missing { what: maps::SHAPES }) };
+        self.shapes.set(index as u32, &data, 0).map_err(|error| KernelError::of(WHAT, error))
+    }
+
+    /// Packets per reason, over all CPUs, in the order of [`Reason::ALL`].
+    pub fn reasons(&self) -> Result<Vec<(Reason, u64)>, KernelError> {
+        Reason::ALL
+            .iter()
+            .map(|reason| {
+                let counts = self
+                    .reasons
+                    .get(&(*reason as u32), 0)
+                    .map_err(|error| KernelError::of("read the packet counters", error))?;
+                Ok((*reason, counts.iter().sum()))
+            })
+            .collect()
+    }
+
+    /// The rows that learned a source elsewhere, as they do. To be taken once.
+    pub fn take_moves(&mut self) -> Option<RingBuf<MapData>> {
+        self.moves.take()
+    }
+
+    fn load_program(&mut self, name: &'static str) -> Result<(), KernelError> {
+        program(&mut self.ebpf, name)?.load().map_err(|error| match error {
+            ProgramError::LoadError { verifier_log, io_error } if io_error.raw_os_error() != Some(libc::EPERM) => {
+                let log = verifier_log.to_string();
+                let reason = log.lines().rev().take(4).collect::<Vec<_>>().join(" | ");
+                KernelError::Verifier { program: name, reason }
+            }
+            error => KernelError::of("load an XDP program", error),
+        })
+    }
+
+    fn egress_fd(&mut self) -> Result<aya::programs::ProgramFd, KernelError> {
+        self.egress()?
+            .fd()
+            .and_then(|fd| Ok(fd.try_clone()?))
+            .map_err(|error| KernelError::of("use the egress program", error))
+    }
+}
+
+/// The maps that outlive the process.
+const PINNED: &[&str] = &[
+    maps::ROWS,
+    maps::HOPS,
+    maps::GROUPS,
+    maps::CONFIG,
+    maps::HEARTBEAT,
+    maps::REASONS,
+    maps::DEVICES,
+    maps::SHAPES,
+    maps::SERIAL,
+    maps::TURNS,
+    maps::MOVES,
+];
+
+fn take<T: TryFrom<Map>>(ebpf: &mut Ebpf, name: &'static str) -> Result<T, KernelError> {
+    ebpf.take_map(name).and_then(|map| T::try_from(map).ok()).ok_or(KernelError::Missing { what: name })
+}
+
+fn program<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp, KernelError> {
+    ebpf.program_mut(name)
+        .and_then(|program| program.try_into().ok())
+        .ok_or(KernelError::Missing { what: name })
+}

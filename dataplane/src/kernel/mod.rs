@@ -1,0 +1,9 @@
+//! The XDP side: programs, maps, links and pins.
+
+mod error;
+mod load;
+mod memory;
+
+pub use error::KernelError;
+pub use load::{Kernel, Sizes};
+pub use memory::KernelMemory;

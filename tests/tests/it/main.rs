@@ -1,0 +1,5 @@
+//! What the parts do together.
+//!
+//! Tests that need root stand in modules named `privileged`; without root, `--skip privileged` leaves them out.
+
+mod lab;

@@ -1,0 +1,32 @@
+//! `cargo xtask demo`: the product at work in a lab on this machine.
+
+use std::process::Command;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::command;
+use crate::ebpf;
+use crate::project::{Project, is_root};
+use crate::setup;
+
+/// Show the appliance at work: a call's speech crosses a lab on this machine and is copied to monitor ports.
+///
+/// Installs what is missing and builds everything first. Without root the lab runs over `io_uring` only.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Passed on to the demo; `-- --help` shows what it knows.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<String>,
+}
+
+pub(crate) fn run(options: &Options, project: &Project) -> Result<()> {
+    setup::prepare(&setup::Need::demo(), project)?;
+    if let Some(missing) = ebpf::build_if_possible(project)? {
+        eprintln!("the XDP path is not shown: {missing}");
+    } else if !is_root() {
+        eprintln!("the XDP path is not shown: loading XDP programs needs root");
+    }
+    project.build_release()?;
+    command::run(Command::new(project.release_binary("undertone-demo")).args(&options.args))
+}

@@ -1,0 +1,112 @@
+//! Which Debian packages are for what.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::command;
+use crate::project::find_program;
+
+/// Packages that serve one purpose.
+pub(super) struct Group {
+    pub(super) why: &'static str,
+    packages: &'static [Package],
+}
+
+struct Package {
+    name: &'static str,
+    /// A program of it. The package counts as installed when this is there, wherever it came from.
+    program: &'static str,
+    /// A service that its installation starts and that nobody here wants to run.
+    service: Option<&'static str>,
+}
+
+pub(super) const COMPILERS: Group = Group {
+    why: "compile the parts of our dependencies that are in C and C++",
+    packages: &[package("gcc", "cc"), package("g++", "c++")],
+};
+
+pub(super) const LAB: Group = Group {
+    why: "build the lab's network of namespaces",
+    packages: &[package("iproute2", "ip"), package("ethtool", "ethtool")],
+};
+
+pub(super) const SPEECH: Group = Group {
+    why: "make real speech for the lab's calls",
+    packages: &[package("espeak-ng", "espeak-ng"), package("sox", "sox")],
+};
+
+pub(super) const PHONES: Group = Group {
+    why: "phones, a call generator and a second opinion on every packet, for tests",
+    packages: &[
+        package("baresip-core", "baresip"),
+        package("sip-tester", "sipp"),
+        package("tshark", "tshark"),
+    ],
+};
+
+pub(super) const PEERS: Group = Group {
+    why: "the relay that `bench` compares with",
+    packages: &[Package {
+        name: "rtpengine-daemon",
+        program: "rtpengine",
+        service: Some("rtpengine-daemon"),
+    }],
+};
+
+const fn package(name: &'static str, program: &'static str) -> Package {
+    Package {
+        name,
+        program,
+        service: None,
+    }
+}
+
+impl Group {
+    /// The names of those that are there, and of those that are not.
+    pub(super) fn survey(&self) -> (Vec<&'static str>, Vec<&'static str>) {
+        let names = self
+            .packages
+            .iter()
+            .map(|package| (package.name, package.program));
+        let (present, missing): (Vec<_>, Vec<_>) =
+            names.partition(|(_, program)| find_program(program).is_some());
+        let name = |(name, _)| name;
+        (
+            present.into_iter().map(name).collect(),
+            missing.into_iter().map(name).collect(),
+        )
+    }
+
+    /// Stops the services that came up with the newly `installed` packages: they would disturb what is measured.
+    pub(super) fn settle(&self, installed: &[&str]) -> Result<()> {
+        let systemd_runs = Path::new("/run/systemd/system").exists();
+        for package in self.packages.iter().filter(|p| installed.contains(&p.name)) {
+            if let Some(service) = package.service.filter(|_| systemd_runs) {
+                eprintln!(
+                    "  its service {service} is stopped and disabled: the bench starts its own"
+                );
+                command::read(Command::new("systemctl").args(["disable", "--now", service]))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_is_there_when_its_program_is() {
+        const GROUP: Group = Group {
+            why: "this test",
+            packages: &[
+                package("dash", "sh"),
+                package("none", "undertone-no-such-program"),
+            ],
+        };
+        assert_eq!(GROUP.survey(), (vec!["dash"], vec!["none"]));
+    }
+}
