@@ -1,12 +1,20 @@
 //! The data plane's decisions, without I/O and without a clock.
 //!
-//! [`Plane`] turns what control wants — relays, copies, diverts — into writes to tables and into [`Command`]s for the
-//! shell around it. The tables are [`Memory`]: BPF maps on the XDP path, the process's own on the `io_uring` path.
+//! [`Plane`] turns what control wants — relays, copies, diverts — into writes to tables, with the effects that a write
+//! cannot have asked of the shell around it, the [`Fabric`]. The tables are [`Memory`]: BPF maps on the XDP path, the process's own on the `io_uring` path.
 
 #![forbid(unsafe_code)]
 
+mod fabric;
 mod memory;
+mod mos;
+mod plane;
+mod relay;
 mod way;
 
+pub use fabric::{Fabric, FabricError};
 pub use memory::{HeapMemory, Memory};
+pub use mos::{Quality, mos};
+pub use plane::{Capacity, Plane, PlaneError, StreamReport};
+pub use relay::{Clock, CopyId, Dscp, End, Kind, Mixer, MonitorPort, Node, Policy, Relay};
 pub use way::{Link, Way};

@@ -1,0 +1,49 @@
+//! A stream's rule.
+
+use undertone_abi::{Rule, RowIndex, Via};
+
+use super::{Plane, PlaneError, Stream};
+use crate::{Fabric, Memory as _};
+
+impl<F: Fabric> Plane<F> {
+    /// Writes a row's group and rule as they should be now.
+    pub(super) fn refresh(&mut self, row: RowIndex) -> Result<(), PlaneError> {
+        let Some(stream) = self.streams.get(&row) else { return Ok(()) };
+        let old = stream.group;
+        let group = if stream.copies.is_empty() { 0 } else { self.make_group(row)? };
+        if let Some(stream) = self.streams.get_mut(&row) {
+            stream.group = group;
+        }
+        self.write_rule(row)?;
+        self.groups.release(old);
+        Ok(())
+    }
+
+    /// Writes a row's rule as it should be now.
+    pub(super) fn write_rule(&mut self, row: RowIndex) -> Result<(), PlaneError> {
+        let Some(stream) = self.streams.get(&row) else { return Ok(()) };
+        let rule = stream.rule(self.ways.hop(stream.towards));
+        if let Some(row) = self.fabric.memory().row(row) {
+            row.write(&rule);
+        }
+        Ok(())
+    }
+}
+
+impl Stream {
+    fn rule(&self, hop: u16) -> Rule {
+        Rule {
+            kind: self.kind,
+            policy: self.end.learn,
+            clock: self.clock,
+            forward: self.end.sends,
+            divert: self.divert,
+            dscp: self.other.dscp,
+            to: self.other.peer.into(),
+            from_port: self.partner.port(),
+            via: Via { local: self.partner.local(), hop },
+            group: self.group,
+            sequence_offset: self.sequence_offset,
+        }
+    }
+}
