@@ -64,6 +64,12 @@ pub fn egress(ctx: XdpContext) -> u32 {
     }
 }
 
+/// Passes everything. A virtual device takes redirected frames only while its other end runs a program.
+#[xdp]
+pub fn pass(_: XdpContext) -> u32 {
+    XDP_PASS
+}
+
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     // Nothing here can panic: the linker would refuse a program that could.

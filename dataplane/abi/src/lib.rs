@@ -85,4 +85,6 @@ pub mod programs {
     pub const RELAY: &str = "relay";
     /// Runs on each frame that leaves through a device which carries copies.
     pub const EGRESS: &str = "egress";
+    /// Attached to the far end of the mixer's link, which has to run some program to take redirected frames.
+    pub const PASS: &str = "pass";
 }

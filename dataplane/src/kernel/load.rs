@@ -9,7 +9,7 @@ use aya::{
 };
 use undertone_abi::{
     Reason,
-    limits::{GROUPS_DEFAULT, PORTS, SHAPE_ENTRIES},
+    limits::{DEVICES_MAX, GROUPS_DEFAULT, PORTS, SHAPE_ENTRIES},
     maps, programs,
 };
 
@@ -72,6 +72,7 @@ impl Kernel {
         let mut kernel = Self { ebpf, memory, devices, shapes, reasons, moves: Some(moves) };
         kernel.load_program(programs::RELAY)?;
         kernel.load_program(programs::EGRESS)?;
+        kernel.load_program(programs::PASS)?;
         Ok(kernel)
     }
 
@@ -88,6 +89,21 @@ impl Kernel {
     /// The program on devices that carry copies.
     pub fn egress(&mut self) -> Result<&mut Xdp, KernelError> {
         program(&mut self.ebpf, programs::EGRESS)
+    }
+
+    /// The program on the far end of the mixer's link.
+    pub fn pass(&mut self) -> Result<&mut Xdp, KernelError> {
+        program(&mut self.ebpf, programs::PASS)
+    }
+
+    /// The devices that the tables know: slot, interface index, and whether it carries copies.
+    pub fn devices(&self) -> Vec<(u8, u32, bool)> {
+        (0..DEVICES_MAX)
+            .filter_map(|slot| {
+                let device = self.devices.get(slot, 0).ok()?;
+                Some((slot as u8, device.if_index, device.prog_id.is_some()))
+            })
+            .collect()
     }
 
     /// Puts the interface `interface` into device slot `slot`; with copies, its frames pass the egress program.

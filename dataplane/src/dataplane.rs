@@ -1,0 +1,162 @@
+//! The one type that control drives, whatever path packets take.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::Path as FilePath,
+    sync::Arc,
+};
+
+use parking_lot::Mutex;
+use undertone_abi::Reason;
+use undertone_core::{Capacity, CopyId, MonitorPort, Plane, PlaneError, Relay, StreamReport};
+
+use crate::{
+    OpenError, Options, PathChoice,
+    mixer::index_of_alias,
+    options::{Adopted, InterfacePath},
+    xdp::{self, XdpFabric},
+};
+
+/// Streams, copies and diverts on a Linux host.
+///
+/// A handle: clones drive the same data plane. On the XDP path packets flow without it, also when the last handle is
+/// dropped or the process dies, if the data plane was opened with pins.
+#[derive(Clone)]
+pub struct Dataplane {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    plane: AnyPlane,
+    paths: Vec<InterfacePath>,
+    adopted: Adopted,
+    mixer: Ipv4Addr,
+    addresses: Vec<IpAddr>,
+}
+
+/// A plane on either path, with the threads that serve it.
+enum AnyPlane {
+    Xdp { plane: Arc<Mutex<Plane<XdpFabric>>>, _service: xdp::Service },
+}
+
+/// Does the same on either path.
+macro_rules! on_plane {
+    ($self:ident, $plane:ident => $body:expr) => {
+        match &$self.shared.plane {
+            AnyPlane::Xdp { plane: $plane, .. } => {
+                let mut $plane = $plane.lock();
+                let $plane = &mut *$plane;
+                $body
+            }
+        }
+    };
+}
+
+impl Dataplane {
+    /// Opens the data plane: over XDP if that may be and can be, else over sockets. Streams that an earlier process left
+    /// pinned go on, and can be changed and removed.
+    pub fn open(options: &Options) -> Result<Self, OpenError> {
+        match options.path {
+            _ => Self::over_xdp(options),
+        }
+    }
+
+    /// Ends and removes all that is pinned in a folder. False when nothing was.
+    pub fn unload(pins: &FilePath) -> Result<bool, OpenError> {
+        xdp::unload(pins)
+    }
+
+    /// Adds a relay. Nothing has changed after an error.
+    pub fn add(&self, relay: &Relay) -> Result<(), PlaneError> {
+        on_plane!(self, plane => plane.add(relay))
+    }
+
+    /// Changes the relay between the same two ports. Counters, copies and diverts stay.
+    pub fn change(&self, relay: &Relay) -> Result<(), PlaneError> {
+        on_plane!(self, plane => plane.change(relay))
+    }
+
+    /// Removes the relay that the media port `at` belongs to, both directions.
+    pub fn remove(&self, at: SocketAddr) -> Result<(), PlaneError> {
+        on_plane!(self, plane => plane.remove(at))
+    }
+
+    /// Sends a copy of the stream at `at` to a monitor port too.
+    pub fn add_copy(&self, at: SocketAddr, port: MonitorPort) -> Result<CopyId, PlaneError> {
+        on_plane!(self, plane => plane.add_copy(at, port))
+    }
+
+    /// Ends a copy of the stream at `at`.
+    pub fn remove_copy(&self, at: SocketAddr, id: CopyId) -> Result<(), PlaneError> {
+        on_plane!(self, plane => plane.remove_copy(at, id))
+    }
+
+    /// Sends the stream at `at` through the mixer, or no longer.
+    pub fn set_divert(&self, at: SocketAddr, divert: bool) -> Result<(), PlaneError> {
+        on_plane!(self, plane => plane.set_divert(at, divert))
+    }
+
+    /// Adds to the sequence number of every packet that the stream at `at` sends on.
+    pub fn add_sequence_offset(&self, at: SocketAddr, packets: u16) -> Result<(), PlaneError> {
+        on_plane!(self, plane => plane.add_sequence_offset(at, packets))
+    }
+
+    /// The stream at `at`, as it is now.
+    pub fn report(&self, at: SocketAddr) -> Result<StreamReport, PlaneError> {
+        on_plane!(self, plane => plane.report(at))
+    }
+
+    /// Every stream, by port.
+    pub fn reports(&self) -> Vec<StreamReport> {
+        on_plane!(self, plane => plane.ports().into_iter().filter_map(|at| plane.report(at).ok()).collect())
+    }
+
+    /// How full the tables are.
+    pub fn capacity(&self) -> Capacity {
+        on_plane!(self, plane => plane.capacity())
+    }
+
+    /// Packets per reason since the tables were made.
+    pub fn reasons(&self) -> Result<Vec<(Reason, u64)>, OpenError> {
+        on_plane!(self, plane => plane.fabric().reasons())
+    }
+
+    /// The path of each interface, and why.
+    pub fn paths(&self) -> Vec<InterfacePath> {
+        self.shared.paths.clone()
+    }
+
+    /// What was found when the data plane was opened.
+    pub fn adopted(&self) -> Adopted {
+        self.shared.adopted
+    }
+
+    /// Where copies to [`MonitorPort::Mixer`] arrive. They come from an alias of their stream's media address, and from
+    /// its port.
+    pub fn mixer_address(&self) -> Ipv4Addr {
+        self.shared.mixer
+    }
+
+    /// The media address that an alias stands for.
+    pub fn media_address_of_alias(&self, alias: Ipv4Addr) -> Option<IpAddr> {
+        let index = index_of_alias(self.shared.mixer, alias)?;
+        self.shared.addresses.get(index as usize).copied()
+    }
+
+    fn over_xdp(options: &Options) -> Result<Self, OpenError> {
+        let xdp::Opened { plane, paths, adopted, service } = xdp::open(options)?;
+        let plane = AnyPlane::Xdp { plane, _service: service };
+        Ok(Self::new(options, plane, paths, adopted, options.mixer.address))
+    }
+
+    fn new(
+        options: &Options,
+        plane: AnyPlane,
+        paths: Vec<InterfacePath>,
+        adopted: Adopted,
+        mixer: Ipv4Addr,
+    ) -> Self {
+        let addresses = options.node.addresses.clone();
+        Self { shared: Arc::new(Shared { plane, paths, adopted, mixer, addresses }) }
+    }
+}

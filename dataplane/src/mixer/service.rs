@@ -1,0 +1,136 @@
+//! What serves the mixer's ports until a mixer does.
+//!
+//! Diverted packets go back as they came. Packets whose next hop is not known are sent through a socket, so that the
+//! kernel finds the neighbour; that is slow, and lasts until it has.
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket},
+    os::fd::AsFd as _,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
+
+use nix::poll::{PollFd, PollFlags, poll};
+
+use crate::mixer::MixerError;
+
+/// How often the heartbeat is written, in milliseconds: many times while it is fresh.
+const BEAT_MS: u16 = 5;
+/// The largest datagram.
+const DATAGRAM_MAX: usize = 65_536;
+/// Packets taken from a socket before the other one has its turn, and the heart beats.
+const PACKETS_PER_TURN: usize = 256;
+
+/// What the service needs of the data plane.
+pub(crate) trait Heart: Send + 'static {
+    /// Says that the mixer is alive.
+    fn beat(&self);
+
+    /// Where the packet that came to the port behind `alias` is to go: from which of our ports, to whom, and how much is
+    /// added to its sequence number.
+    fn way_out(&self, alias: SocketAddrV4) -> Option<(SocketAddr, SocketAddr, u16)>;
+}
+
+/// The thread that serves the mixer's ports. It ends when this is dropped.
+pub(crate) struct MixerService {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The mixer's sockets, opened before the tables name their ports.
+pub(crate) struct Ports {
+    divert: UdpSocket,
+    unresolved: UdpSocket,
+}
+
+impl Ports {
+    /// Opens the sockets on `address`, at ports of the kernel's choice.
+    pub(crate) fn open(address: Ipv4Addr) -> Result<Self, MixerError> {
+        let open = || {
+            let socket = UdpSocket::bind((address, 0))?;
+            socket.set_nonblocking(true)?;
+            Ok(socket)
+        };
+        let failed = |source: io::Error| MixerError::System { what: "open a socket", source };
+        Ok(Self { divert: open().map_err(failed)?, unresolved: open().map_err(failed)? })
+    }
+
+    /// The ports, for diverted packets and for those without a next hop.
+    pub(crate) fn numbers(&self) -> Result<(u16, u16), MixerError> {
+        let port = |socket: &UdpSocket| {
+            socket
+                .local_addr()
+                .map(|address| address.port())
+                .map_err(|source| MixerError::System { what: "read a socket's port", source })
+        };
+        Ok((port(&self.divert)?, port(&self.unresolved)?))
+    }
+}
+
+impl MixerService {
+    pub(crate) fn start(ports: Ports, heart: impl Heart) -> Result<Self, MixerError> {
+        let stop = Arc::new(AtomicBool::new(false));
+        heart.beat();
+        let thread = thread::Builder::new()
+            .name("mixer".into())
+            .spawn({
+                let stop = Arc::clone(&stop);
+                move || serve(&ports, &heart, &stop)
+            })
+            .map_err(|source| MixerError::System { what: "start a thread", source })?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for MixerService {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been reported already.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn serve(ports: &Ports, heart: &impl Heart, stop: &AtomicBool) {
+    let mut buffer = vec![0; DATAGRAM_MAX];
+    while !stop.load(Ordering::Relaxed) {
+        let mut sockets = [&ports.divert, &ports.unresolved].map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN));
+        // A signal ends the wait early, which does no harm.
+        let _ = poll(&mut sockets, BEAT_MS);
+        heart.beat();
+        turn(&ports.divert, &mut buffer, |packet, from| {
+            // A full queue drops a packet, as any network does.
+            let _ = ports.divert.send_to(packet, from);
+        });
+        turn(&ports.unresolved, &mut buffer, |packet, from| {
+            let SocketAddr::V4(alias) = from else { return };
+            if let Some((local, to, sequence_offset)) = heart.way_out(alias) {
+                add_to_sequence(packet, sequence_offset);
+                let _ = UdpSocket::bind(local).and_then(|socket| socket.send_to(packet, to));
+            }
+        });
+    }
+}
+
+fn turn(socket: &UdpSocket, buffer: &mut [u8], mut handle: impl FnMut(&mut [u8], SocketAddr)) {
+    for _ in 0..PACKETS_PER_TURN {
+        let Ok((length, from)) = socket.recv_from(buffer) else { return };
+        if let Some(packet) = buffer.get_mut(..length) {
+            handle(packet, from);
+        }
+    }
+}
+
+/// Adds to an RTP packet's sequence number. RTCP has none.
+fn add_to_sequence(packet: &mut [u8], offset: u16) {
+    if let [_, kind, high, low, ..] = packet
+        && !(192..=223).contains(kind)
+    {
+        [*high, *low] = u16::from_be_bytes([*high, *low]).wrapping_add(offset).to_be_bytes();
+    }
+}

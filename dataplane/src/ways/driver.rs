@@ -1,0 +1,116 @@
+//! The loop between the tracker and the kernel.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use undertone_core::Way;
+
+use super::events::Events;
+use super::netlink::Netlink;
+use super::tracker::Tracker;
+use super::{Command, WaysError};
+
+/// Commands that are taken in one turn of the loop.
+const COMMANDS_PER_TURN: usize = 256;
+/// Routes that are asked for in one turn: some hundred microseconds, during which no event is noticed.
+const LOOKUPS_PER_TURN: usize = 64;
+/// Neighbours that are asked for in one turn; each takes three exchanges.
+const ASKS_PER_TURN: usize = 16;
+
+/// Carries the tracker's wishes to the kernel, and the kernel's answers and events to the tracker.
+pub(super) struct Driver<F> {
+    events: Events,
+    netlink: Netlink,
+    tracker: Tracker,
+    changed: F,
+}
+
+impl<F: FnMut(IpAddr, Option<Way>)> Driver<F> {
+    /// Subscribes, then lists what there is, so that no change falls between.
+    pub(super) async fn open(changed: F) -> Result<Self, WaysError> {
+        let events = Events::subscribe()?;
+        let netlink = Netlink::connect()?;
+        netlink.check_privilege().await?;
+        let tracker = Tracker::new(Instant::now());
+        let mut driver = Self { events, netlink, tracker, changed };
+        driver.tracker.poll_relist(Instant::now());
+        driver.relist().await?;
+        Ok(driver)
+    }
+
+    /// Works until the other end of `commands` is gone.
+    ///
+    /// A turn takes in whatever has come from one side, then does a bounded part of what is due; what is left makes
+    /// the deadline now, and competes with new input for the next turn.
+    pub(super) async fn run(mut self, mut commands: UnboundedReceiver<Command>) {
+        let mut taken = Vec::with_capacity(COMMANDS_PER_TURN);
+        loop {
+            let deadline = self.tracker.deadline(Instant::now());
+            tokio::select! {
+                count = commands.recv_many(&mut taken, COMMANDS_PER_TURN) => {
+                    if count == 0 {
+                        return;
+                    }
+                    taken.drain(..).for_each(|command| self.obey(command));
+                }
+                events = self.events.next() => {
+                    let now = Instant::now();
+                    events.into_iter().for_each(|event| self.tracker.handle(event, now));
+                }
+                () = reached(deadline) => {}
+            }
+            self.act().await;
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Watch(ip) => self.tracker.watch(ip),
+            Command::Forget(ip) => self.tracker.forget(ip),
+        }
+    }
+
+    /// Does a bounded part of what is due.
+    async fn act(&mut self) {
+        if self.tracker.poll_relist(Instant::now()) && self.relist().await.is_err() {
+            self.tracker.unanswered(Instant::now());
+            // The socket may be what is broken.
+            if let Ok(netlink) = Netlink::connect() {
+                self.netlink = netlink;
+            }
+        }
+        for _ in 0..LOOKUPS_PER_TURN {
+            let Some(ip) = self.tracker.poll_lookup(Instant::now()) else { break };
+            match self.netlink.route(ip).await {
+                Ok(route) => self.tracker.routed(ip, route, Instant::now()),
+                Err(_) => self.tracker.unanswered(Instant::now()),
+            }
+        }
+        for _ in 0..ASKS_PER_TURN {
+            let Some(adjacency) = self.tracker.poll_ask(Instant::now()) else { break };
+            // A refusal changes nothing: the next question is planned already.
+            if let Ok(neighbour) = self.netlink.resolve(adjacency).await {
+                self.tracker.learn_neighbour(adjacency, neighbour, Instant::now());
+            }
+        }
+        while let Some((ip, way)) = self.tracker.poll_report() {
+            (self.changed)(ip, way);
+        }
+    }
+
+    async fn relist(&mut self) -> Result<(), WaysError> {
+        let listing = |what| move |cause| WaysError::Listing { what, cause };
+        let interfaces = self.netlink.interfaces().await.map_err(listing("links"))?;
+        let neighbours = self.netlink.neighbours().await.map_err(listing("neighbours"))?;
+        self.tracker.relisted(interfaces, neighbours, Instant::now());
+        Ok(())
+    }
+}
+
+/// Waits until `deadline`; not at all when that has passed, although the runtime's timer counts whole milliseconds.
+async fn reached(deadline: Instant) {
+    if deadline > Instant::now() {
+        tokio::time::sleep_until(deadline.into()).await;
+    }
+}

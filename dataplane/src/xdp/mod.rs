@@ -1,0 +1,116 @@
+//! The XDP path: programs on interfaces, tables in the kernel.
+
+mod attach;
+mod pins;
+mod service;
+
+use std::{net::IpAddr, path::Path, sync::Arc};
+
+use parking_lot::Mutex;
+use undertone_abi::{Reason, RowIndex};
+use undertone_core::{Fabric, FabricError, Mixer, Plane};
+
+use crate::{
+    OpenError, Options, door,
+    kernel::{Kernel, KernelMemory, Sizes},
+    mixer::{self, MixerLink, Ports},
+    options::{Adopted, InterfacePath},
+    ways::Ways,
+};
+
+pub(crate) use self::{pins::unload, service::Service};
+
+/// The kernel as a plane's shell.
+pub(crate) struct XdpFabric {
+    kernel: Kernel,
+    ways: Ways,
+}
+
+impl XdpFabric {
+    /// Packets per reason.
+    pub(crate) fn reasons(&self) -> Result<Vec<(Reason, u64)>, OpenError> {
+        Ok(self.kernel.reasons()?)
+    }
+}
+
+impl Fabric for XdpFabric {
+    type Memory = KernelMemory;
+    const ROUTED_BY_KERNEL: bool = false;
+
+    fn memory(&self) -> &KernelMemory {
+        self.kernel.memory()
+    }
+
+    fn watch(&mut self, ip: IpAddr) {
+        self.ways.watch(ip);
+    }
+
+    fn forget(&mut self, ip: IpAddr) {
+        self.ways.forget(ip);
+    }
+
+    fn open(&mut self, _: RowIndex) -> Result<(), FabricError> {
+        Ok(())
+    }
+
+    fn close(&mut self, _: RowIndex) {}
+
+    fn set_device(&mut self, slot: u8, interface: u32, copies: bool) -> Result<(), FabricError> {
+        Ok(self.kernel.set_device(slot, interface, copies)?)
+    }
+
+    fn set_shape(&mut self, index: u16, interfaces: &[(u32, bool)]) -> Result<(), FabricError> {
+        Ok(self.kernel.set_shape(index, interfaces)?)
+    }
+
+    fn settle(&mut self) {
+        door::settle();
+    }
+}
+
+/// A plane over XDP, and all that belongs to it.
+pub(crate) struct Opened {
+    pub(crate) plane: Arc<Mutex<Plane<XdpFabric>>>,
+    pub(crate) paths: Vec<InterfacePath>,
+    pub(crate) adopted: Adopted,
+    pub(crate) service: Service,
+}
+
+/// Opens the XDP path: loads the programs, adopts what is pinned, attaches to the interfaces.
+pub(crate) fn open(options: &Options) -> Result<Opened, OpenError> {
+    if options.interfaces.is_empty() {
+        return Err(OpenError::NoInterfaces);
+    }
+    let wanted = Sizes { addresses: options.node.addresses.len() as u32, groups: options.groups };
+    let pins = options.pins.as_deref();
+    let found = pins.map(|pins| pins::prepare(pins, wanted)).transpose()?.flatten();
+    let mut kernel = Kernel::load(found.unwrap_or(wanted), pins)?;
+    let moves = kernel.take_moves();
+    let devices = if found.is_some() { kernel.devices() } else { Vec::new() };
+    let addresses = options.node.addresses.len().min(u8::MAX as usize) as u8;
+    let link = MixerLink::ensure(&options.mixer, addresses)?;
+
+    let (events, inbox) = service::channel();
+    let ways = Ways::start(service::reporter(&events))?;
+    let aliases: Vec<_> = (0..addresses).map(|index| mixer::alias(options.mixer.address, index)).collect();
+    let fabric = XdpFabric { kernel, ways };
+    let mut plane = Plane::adopt(fabric, options.node.clone(), &aliases, &devices)?;
+    let adopted = Adopted { streams: plane.capacity().streams, tables: found.is_some() };
+
+    let ports = Ports::open(options.mixer.address)?;
+    let (divert_port, unresolved_port) = ports.numbers()?;
+    let mixer = Mixer { address: options.mixer.address, divert_port, unresolved_port };
+    plane.set_mixer(mixer, link.way(), link.far.mac)?;
+
+    let kernel = &mut plane.fabric_mut().kernel;
+    attach::to_mixer_link(kernel, &link, pins)?;
+    let paths = attach::to_interfaces(kernel, &options.interfaces, options.path, pins)?;
+    let plane = Arc::new(Mutex::new(plane));
+    let service = Service::start(&plane, options.mixer.address, ports, moves, events, inbox)?;
+    Ok(Opened { plane, paths, adopted, service })
+}
+
+/// Where the link of an interface is pinned.
+fn link_pin(pins: &Path, interface: &str, mode: &str) -> std::path::PathBuf {
+    pins.join(format!("link-{interface}-{mode}"))
+}

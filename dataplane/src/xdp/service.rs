@@ -1,0 +1,156 @@
+//! The threads that keep a plane true to the host: routes and neighbours, learned sources, the mixer's ports.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4},
+    os::fd::AsFd as _,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Receiver, Sender},
+    },
+    thread::{self, JoinHandle},
+};
+
+use aya::maps::{MapData, RingBuf};
+use nix::poll::{PollFd, PollFlags, poll};
+use parking_lot::Mutex;
+use undertone_abi::{Local, RowIndex};
+use undertone_core::{Memory as _, Plane, Way};
+
+use super::XdpFabric;
+use crate::{
+    OpenError, door,
+    mixer::{Heart, MixerError, MixerService, Ports, index_of_alias},
+};
+
+/// How long a thread waits before it looks whether it is to end, in milliseconds.
+const LOOK_MS: u16 = 100;
+
+/// Something that a plane has to know.
+pub(super) enum Event {
+    Way(IpAddr, Option<Way>),
+    Move(RowIndex),
+    Stop,
+}
+
+/// A way for events to a plane that is still being made.
+pub(super) fn channel() -> (Sender<Event>, Receiver<Event>) {
+    mpsc::channel()
+}
+
+/// Reports ways as events.
+pub(super) fn reporter(events: &Sender<Event>) -> impl FnMut(IpAddr, Option<Way>) + Send + 'static {
+    let events = events.clone();
+    move |ip, way| {
+        // The plane is gone only when everything ends.
+        let _ = events.send(Event::Way(ip, way));
+    }
+}
+
+/// The threads. They end when this is dropped.
+pub(crate) struct Service {
+    events: Sender<Event>,
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+    _mixer: MixerService,
+}
+
+impl Service {
+    pub(super) fn start(
+        plane: &Arc<Mutex<Plane<XdpFabric>>>,
+        mixer: Ipv4Addr,
+        ports: Ports,
+        moves: Option<RingBuf<MapData>>,
+        events: Sender<Event>,
+        inbox: Receiver<Event>,
+    ) -> Result<Self, OpenError> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut threads = vec![spawn("plane", {
+            let plane = Arc::clone(plane);
+            move || apply(&plane, &inbox)
+        })?];
+        if let Some(moves) = moves {
+            threads.push(spawn("moves", {
+                let (events, stop) = (events.clone(), Arc::clone(&stop));
+                move || follow(moves, &events, &stop)
+            })?);
+        }
+        let heart = PlaneHeart { plane: Arc::clone(plane), mixer };
+        Ok(Self { events, stop, threads, _mixer: MixerService::start(ports, heart)? })
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let _ = self.events.send(Event::Stop);
+        for thread in self.threads.drain(..) {
+            // A panic there has been reported already.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {
+    thread::Builder::new()
+        .name(name.into())
+        .spawn(work)
+        .map_err(|source| MixerError::System { what: "start a thread", source }.into())
+}
+
+/// Applies events as they come.
+fn apply(plane: &Mutex<Plane<XdpFabric>>, inbox: &Receiver<Event>) {
+    while let Ok(event) = inbox.recv() {
+        let result = match event {
+            Event::Way(ip, way) => {
+                tracing::debug!(%ip, ?way, "way");
+                plane.lock().handle_way(ip, way)
+            }
+            Event::Move(row) => plane.lock().handle_move(row),
+            Event::Stop => return,
+        };
+        if let Err(error) = result {
+            tracing::warn!(%error, "a stream could not follow its way");
+        }
+    }
+}
+
+/// Passes on the rows that the kernel says have learned a source.
+fn follow(mut moves: RingBuf<MapData>, events: &Sender<Event>, stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        while let Some(item) = moves.next() {
+            if let Some(bytes) = item.first_chunk::<4>() {
+                let _ = events.send(Event::Move(RowIndex(u32::from_ne_bytes(*bytes))));
+            }
+        }
+        // A signal ends the wait early, which does no harm.
+        let _ = poll(&mut [PollFd::new(moves.as_fd(), PollFlags::POLLIN)], LOOK_MS);
+    }
+}
+
+/// What the mixer's ports need of the plane.
+struct PlaneHeart {
+    plane: Arc<Mutex<Plane<XdpFabric>>>,
+    mixer: Ipv4Addr,
+}
+
+impl Heart for PlaneHeart {
+    fn beat(&self) {
+        self.plane.lock().fabric().kernel.memory().beat(door::monotonic_ns());
+    }
+
+    fn way_out(&self, alias: SocketAddrV4) -> Option<(SocketAddr, SocketAddr, u16)> {
+        let plane = self.plane.lock();
+        let local = Local(index_of_alias(self.mixer, *alias.ip())?);
+        let memory = plane.fabric().kernel.memory();
+        let rule = memory.row(RowIndex::new(local, alias.port()))?.rule()?;
+        let from = *plane.node().addresses.get(rule.via.local.0 as usize)?;
+        let partner = memory.row(rule.partner())?;
+        let to = if memory.row(RowIndex::new(local, alias.port()))?.follows() {
+            partner.answer_to(rule.to)
+        } else {
+            rule.to
+        };
+        Some((SocketAddr::new(from, rule.from_port), to.into(), rule.sequence_offset))
+    }
+}
