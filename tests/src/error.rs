@@ -55,6 +55,9 @@ pub enum Error {
         /// What was there instead, or nothing.
         seen: String,
     },
+    /// What a test tried out said no.
+    #[error("{0}")]
+    Other(String),
     /// A program ended while something was still expected of it.
     #[error("{process} ended ({status}) before {expected}{output}")]
     Ended {

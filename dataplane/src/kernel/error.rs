@@ -21,7 +21,7 @@ pub enum KernelError {
         what: &'static str,
     },
     /// The kernel refused.
-    #[error("cannot {what}: {source}")]
+    #[error("cannot {what}: {}", cause(source.as_ref()))]
     Refused {
         /// What was tried.
         what: &'static str,
@@ -55,4 +55,13 @@ fn is_permission(error: &(dyn std::error::Error + 'static)) -> bool {
         next = error.source();
     }
     false
+}
+
+/// The innermost reason of an error: what the system said.
+pub(crate) fn cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
 }

@@ -64,16 +64,16 @@ impl Kernel {
         }
         let mut ebpf =
             loader.load(OBJECT).map_err(|error| KernelError::of("load the XDP programs and their maps", error))?;
+        // Programs first: the maps they name are closed once they are mapped.
+        for name in [programs::RELAY, programs::EGRESS, programs::PASS] {
+            load_program(&mut ebpf, name)?;
+        }
         let memory = KernelMemory::map(&mut ebpf, sizes)?;
         let devices = take(&mut ebpf, maps::DEVICES)?;
         let shapes = take(&mut ebpf, maps::SHAPES)?;
         let reasons = take(&mut ebpf, maps::REASONS)?;
         let moves = take(&mut ebpf, maps::MOVES)?;
-        let mut kernel = Self { ebpf, memory, devices, shapes, reasons, moves: Some(moves) };
-        kernel.load_program(programs::RELAY)?;
-        kernel.load_program(programs::EGRESS)?;
-        kernel.load_program(programs::PASS)?;
-        Ok(kernel)
+        Ok(Self { ebpf, memory, devices, shapes, reasons, moves: Some(moves) })
     }
 
     /// The tables.
@@ -161,17 +161,6 @@ impl Kernel {
         self.moves.take()
     }
 
-    fn load_program(&mut self, name: &'static str) -> Result<(), KernelError> {
-        program(&mut self.ebpf, name)?.load().map_err(|error| match error {
-            ProgramError::LoadError { verifier_log, io_error } if io_error.raw_os_error() != Some(libc::EPERM) => {
-                let log = verifier_log.to_string();
-                let reason = log.lines().rev().take(4).collect::<Vec<_>>().join(" | ");
-                KernelError::Verifier { program: name, reason }
-            }
-            error => KernelError::of("load an XDP program", error),
-        })
-    }
-
     fn egress_fd(&mut self) -> Result<aya::programs::ProgramFd, KernelError> {
         self.egress()?
             .fd()
@@ -203,4 +192,15 @@ fn program<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp, Ke
     ebpf.program_mut(name)
         .and_then(|program| program.try_into().ok())
         .ok_or(KernelError::Missing { what: name })
+}
+
+fn load_program(ebpf: &mut Ebpf, name: &'static str) -> Result<(), KernelError> {
+    program(ebpf, name)?.load().map_err(|error| match error {
+        ProgramError::LoadError { verifier_log, io_error } if io_error.raw_os_error() != Some(libc::EPERM) => {
+            let log = verifier_log.to_string();
+            let reason = log.lines().rev().take(4).collect::<Vec<_>>().join(" | ");
+            KernelError::Verifier { program: name, reason }
+        }
+        error => KernelError::of("load an XDP program", error),
+    })
 }

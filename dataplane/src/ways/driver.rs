@@ -29,9 +29,9 @@ pub(super) struct Driver<F> {
 impl<F: FnMut(IpAddr, Option<Way>)> Driver<F> {
     /// Subscribes, then lists what there is, so that no change falls between.
     pub(super) async fn open(changed: F) -> Result<Self, WaysError> {
-        let events = Events::subscribe()?;
         let netlink = Netlink::connect()?;
         netlink.check_privilege().await?;
+        let events = Events::subscribe()?;
         let tracker = Tracker::new(Instant::now());
         let mut driver = Self { events, netlink, tracker, changed };
         driver.tracker.poll_relist(Instant::now());

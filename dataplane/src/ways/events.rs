@@ -7,6 +7,7 @@ use std::future::poll_fn;
 use std::io;
 use std::time::Duration;
 
+use nix::sys::socket::{setsockopt, sockopt};
 use rtnetlink::MulticastGroup;
 use rtnetlink::sys::protocols::NETLINK_ROUTE;
 use rtnetlink::sys::{AsyncSocket, SocketAddr, TokioSocket};
@@ -27,8 +28,8 @@ const GROUPS: [MulticastGroup; 9] = [
     MulticastGroup::Ipv6Ifaddr,
     MulticastGroup::Nexthop,
 ];
-/// The socket's queue, some thousand announcements; the kernel gives less when `net.core.rmem_max` is lower.
-const QUEUE_BYTES: i32 = 4 << 20;
+/// The socket's queue: room for some thousand announcements.
+const QUEUE_BYTES: usize = 4 << 20;
 /// No announcement is longer.
 const DATAGRAM_BYTES: usize = 64 << 10;
 /// A socket that cannot be read is not tried in a tight loop.
@@ -71,7 +72,9 @@ impl Events {
 
 fn subscribe(socket: &mut TokioSocket) -> io::Result<()> {
     let socket = socket.socket_mut();
-    socket.set_rx_buf_sz(QUEUE_BYTES)?;
+    // Past the limit for everybody, which is often a tenth of this; as much as that gives where it is not allowed.
+    setsockopt(socket, sockopt::RcvBufForce, &QUEUE_BYTES)
+        .or_else(|_| setsockopt(socket, sockopt::RcvBuf, &QUEUE_BYTES))?;
     socket.bind(&SocketAddr::new(0, 0))?;
     GROUPS.iter().try_for_each(|group| socket.add_membership(*group as u32))
 }

@@ -18,10 +18,12 @@
 mod decode;
 mod driver;
 mod events;
-mod netlink;
-mod pursuit;
 #[cfg(test)]
-mod tests;
+mod lab;
+mod netlink;
+#[cfg(test)]
+mod privileged;
+mod pursuit;
 mod tracker;
 mod view;
 

@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
-    const HOUR: Duration = Duration::from_secs(3600);
+    const HOUR: Duration = Duration::from_hours(1);
 
     fn adjacency(interface: u32) -> Adjacency {
         Adjacency { interface, address: Ipv4Addr::new(192, 0, 2, 2).into() }

@@ -1,5 +1,6 @@
 //! Everything that is decided about ways, without I/O and without a clock.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -97,8 +98,8 @@ impl Tracker {
 
     /// Watches `ip` from now on.
     pub(super) fn watch(&mut self, ip: IpAddr) {
-        if !self.watched.contains_key(&ip) {
-            self.watched.insert(ip, Watched::default());
+        if let Entry::Vacant(vacant) = self.watched.entry(ip) {
+            vacant.insert(Watched::default());
             self.lookups.insert(ip);
         }
     }
@@ -331,7 +332,9 @@ mod tests {
         fn watching(ips: &[&str]) -> Self {
             let mut scene = Self::new();
             scene.handle(Event::Neighbour(gateway(1), Neighbour::Known(GATEWAY)));
-            ips.iter().for_each(|ip| scene.tracker.watch(self::ip(ip)));
+            for text in ips {
+                scene.tracker.watch(ip(text));
+            }
             assert_eq!(scene.drain().len(), ips.len());
             scene.lookups.clear();
             scene

@@ -11,7 +11,7 @@ use aya::programs::{
 use super::link_pin;
 use crate::{
     OpenError,
-    kernel::{Kernel, KernelError},
+    kernel::{Kernel, KernelError, cause},
     mixer::MixerLink,
     options::{InterfacePath, Path, PathChoice},
 };
@@ -73,15 +73,6 @@ fn to_interface(
     }
     let (path, reason) = refusal.unwrap_or((Path::Native, "no path to try".into()));
     Err(OpenError::NoXdp { name: interface.into(), path: path.key(), reason })
-}
-
-/// The innermost reason of an error: what the system said.
-fn cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
 }
 
 /// Replaces the program behind a pinned link, without a moment without one. `None` when there is no such link, or its

@@ -3,3 +3,5 @@
 //! Tests that need root stand in modules named `privileged`; without root, `--skip privileged` leaves them out.
 
 mod lab;
+mod xdp_model;
+mod paths;

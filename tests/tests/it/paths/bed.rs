@@ -1,0 +1,128 @@
+//! A test bed: a caller, an agent and a monitor around an appliance, with a data plane on it.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use undertone_dataplane::{
+    Clock, Dataplane, End, Kind, MixerOptions, MonitorPort, Node, Options, PathChoice, Policy, Reason, Relay,
+    StreamReport,
+};
+use undertone_tests::{
+    Error, Result,
+    lab::{Family, Lab, Site, wait_for},
+    rtp::{Endpoint, Received},
+};
+
+/// Long enough for anything that happens at all.
+pub(crate) const SOON: Duration = Duration::from_secs(5);
+
+/// A lab with a data plane.
+pub(crate) struct Bed {
+    pub(crate) plane: Dataplane,
+    pub(crate) lab: Lab,
+}
+
+/// Both parties of a relay, and the relay.
+pub(crate) struct Call {
+    pub(crate) caller: Endpoint,
+    pub(crate) agent: Endpoint,
+    pub(crate) relay: Relay,
+}
+
+pub(crate) const PORTS: (u16, u16) = (20_000, 40_000);
+
+impl Bed {
+    pub(crate) fn new(path: PathChoice) -> Result<Self> {
+        let lab = Lab::three_way()?;
+        let plane = open(&lab, path)?;
+        Ok(Self { plane, lab })
+    }
+
+    /// A relay between caller and agent at the media port `port`, whose next hops are known.
+    pub(crate) fn call(&self, family: Family, port: u16) -> Result<Call> {
+        self.call_between(family, family, port)
+    }
+
+    /// A relay between a caller and an agent of different IP versions.
+    pub(crate) fn call_between(&self, caller: Family, agent: Family, port: u16) -> Result<Call> {
+        let a = bind(&self.lab.caller, caller)?;
+        let b = bind(&self.lab.agent, agent)?;
+        let end = |site: &Site, family, port, endpoint: &Endpoint| End {
+            local: SocketAddr::new(site.facing_address(family), port),
+            peer: endpoint.local(),
+            learn: Policy::Strict,
+            sends: true,
+            dscp: None,
+        };
+        let relay = Relay {
+            a: end(&self.lab.caller, caller, port, &a),
+            b: end(&self.lab.agent, agent, port + 2, &b),
+            kind: Kind::Rtp,
+            clock: Clock::Hz8000,
+        };
+        self.plane.add(&relay).map_err(failed)?;
+        self.wait_for_ways(&[a.local().ip(), b.local().ip()])?;
+        Ok(Call { caller: a, agent: b, relay })
+    }
+
+    /// A monitor port on the monitor's host, of which the stream at `at` sends copies.
+    pub(crate) fn monitor(&self, family: Family, at: SocketAddr) -> Result<Endpoint> {
+        let monitor = bind(&self.lab.monitor, family)?;
+        self.plane.add_copy(at, MonitorPort::Network(monitor.local())).map_err(failed)?;
+        self.wait_for_ways(&[monitor.local().ip()])?;
+        Ok(monitor)
+    }
+
+    pub(crate) fn wait_for_ways(&self, _: &[IpAddr]) -> Result<()> {
+        wait_for("every next hop to be resolved", SOON, || {
+            let capacity = self.plane.capacity();
+            (capacity.destinations == capacity.destinations_resolved).then_some(())
+        })
+    }
+
+    /// Waits until the stream at `at` has counted `packets`.
+    pub(crate) fn wait_for_count(&self, at: SocketAddr, packets: u64) -> Result<StreamReport> {
+        wait_for("packets to be counted", SOON, || {
+            self.plane.report(at).ok().filter(|report| report.statistics.packets >= packets)
+        })
+    }
+
+    /// How many packets counted for a reason.
+    pub(crate) fn reason(&self, reason: Reason) -> u64 {
+        let reasons = self.plane.reasons().expect("counters can be read");
+        reasons.iter().find(|(other, _)| *other == reason).map_or(0, |(_, count)| *count)
+    }
+}
+
+/// Opens a data plane in a lab's appliance.
+pub(crate) fn open(lab: &Lab, path: PathChoice) -> Result<Dataplane> {
+    let addresses = [&lab.caller, &lab.agent, &lab.monitor]
+        .iter()
+        .flat_map(|site| [site.facing_address(Family::V4), site.facing_address(Family::V6)])
+        .collect();
+    let options = Options {
+        node: Node { addresses, port_first: PORTS.0, port_last: PORTS.1 },
+        interfaces: ["caller", "agent", "monitor"].map(String::from).to_vec(),
+        path,
+        pins: None,
+        groups: 256,
+        mixer: MixerOptions::default(),
+    };
+    lab.appliance.run(|| Dataplane::open(&options))?.map_err(failed)
+}
+
+pub(crate) fn bind(site: &Site, family: Family) -> Result<Endpoint> {
+    Endpoint::bind(site.namespace(), SocketAddr::new(site.address(family), 0))
+}
+
+/// The payloads that arrived.
+pub(crate) fn bytes(received: &[Received]) -> Vec<&[u8]> {
+    received.iter().map(|packet| packet.bytes.as_slice()).collect()
+}
+
+/// An error of the data plane as one of the lab.
+pub(crate) fn failed(error: impl std::fmt::Display) -> Error {
+    Error::Other(error.to_string())
+}

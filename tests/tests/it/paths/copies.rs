@@ -1,0 +1,70 @@
+//! Streams with copies.
+
+use undertone_dataplane::{PathChoice, Reason};
+use undertone_tests::{
+    Result,
+    lab::Family,
+    rtp::{Endpoint, Packet, Stream},
+};
+
+use super::{
+    bed::{Bed, SOON, bytes},
+    on_every_path,
+};
+
+on_every_path!(copies_arrive_beside_the_stream, a_held_stream_is_still_copied);
+
+fn copies_arrive_beside_the_stream(path: PathChoice) -> Result<()> {
+    let bed = Bed::new(path)?;
+    for (family, port) in [(Family::V4, 20_000), (Family::V6, 20_010)] {
+        let call = bed.call(family, port)?;
+        let at = call.relay.a.local;
+        let mut monitors: Vec<Endpoint> = Vec::new();
+        for count in [1, 2, 4, 8] {
+            while monitors.len() < count {
+                let family = if monitors.len() % 3 == 2 { other(family) } else { family };
+                monitors.push(bed.monitor(family, at)?);
+            }
+            let packets = Stream::pcmu(count as u32).numbered(100);
+            let sent: Vec<_> = packets.iter().map(Packet::to_bytes).collect();
+            call.caller.send_at_full_rate(&packets, at)?;
+            assert_eq!(bytes(&call.agent.wait_for_packets(100, SOON)?), sent, "the stream beside {count} copies");
+            call.agent.take_received();
+            for (index, monitor) in monitors.iter().enumerate() {
+                let received = monitor.wait_for_packets(100, SOON)?;
+                assert_eq!(bytes(&received), sent, "copy {index} of {count} over {}", path_name(path));
+                assert!(received.iter().all(|packet| packet.from.port() == at.port()), "the stream's port");
+                monitor.take_received();
+            }
+        }
+        bed.plane.remove(at).expect("a relay");
+    }
+    Ok(())
+}
+
+fn a_held_stream_is_still_copied(path: PathChoice) -> Result<()> {
+    let bed = Bed::new(path)?;
+    let call = bed.call(Family::V4, 20_000)?;
+    let monitor = bed.monitor(Family::V4, call.relay.a.local)?;
+    let mut relay = call.relay;
+    relay.a.sends = false;
+    bed.plane.change(&relay).expect("a relay");
+    let packets = Stream::pcmu(1).numbered(50);
+    call.caller.send_at_full_rate(&packets, call.relay.a.local)?;
+    monitor.wait_for_packets(50, SOON)?;
+    assert_eq!(bed.reason(Reason::CopiedOnly), 50);
+    assert!(call.agent.received().is_empty());
+    Ok(())
+}
+
+fn other(family: Family) -> Family {
+    if family == Family::V4 { Family::V6 } else { Family::V4 }
+}
+
+fn path_name(path: PathChoice) -> &'static str {
+    match path {
+        PathChoice::Generic => "generic XDP",
+        PathChoice::Sockets => "io_uring",
+        _ => "native XDP",
+    }
+}
