@@ -1,1 +1,33 @@
-fn main(){}
+//! Benchmarks: what this machine can carry, and what others carry on it.
+//!
+//! Every number is taken in rounds. A round measures each row once, so that whatever else the machine does falls on
+//! all rows alike, and ratios are taken within a round.
+
+#![forbid(unsafe_code)]
+
+mod dataplane;
+mod machine;
+mod report;
+mod rounds;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Measures what this machine can carry.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    Dataplane(dataplane::Options),
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().bench {
+        Bench::Dataplane(options) => dataplane::run(&options),
+    }
+}

@@ -1,1 +1,26 @@
-fn main(){}
+//! Undertone's program: the daemon, and the commands that speak with it.
+//!
+//! [`daemon`] is `undertone run`; [`cli`] is everything an operator types; [`protocol`] is what they say to each other.
+
+#![forbid(unsafe_code)]
+
+mod cli;
+mod daemon;
+mod failure;
+mod pcap;
+mod protocol;
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match cli::run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprint!("{}", failure.text());
+            ExitCode::from(&failure)
+        }
+    }
+}

@@ -11,6 +11,7 @@ mod error;
 pub mod kernel;
 mod mixer;
 mod options;
+pub mod sockets;
 pub mod ways;
 mod xdp;
 

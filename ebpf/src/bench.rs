@@ -1,13 +1,68 @@
-//! Programs that the benchmarks drive: a generator, a bare redirect and a sink.
+//! Programs that the benchmarks drive: generators, a bare redirect, and sinks.
 
 #![no_std]
 #![no_main]
 
-use aya_ebpf::{macros::xdp, programs::XdpContext, bindings::xdp_action::XDP_DROP};
+#[path = "bench/generator.rs"]
+mod generator;
+#[expect(dead_code, reason = "shared with the relay, which needs more of it")]
+mod packet;
+#[path = "bench/tables.rs"]
+mod tables;
+#[path = "bench/traffic.rs"]
+mod traffic;
 
-/// Counts and drops.
+use aya_ebpf::{
+    bindings::xdp_action::{XDP_ABORTED, XDP_DROP},
+    macros::xdp,
+    programs::XdpContext,
+};
+
+use crate::{
+    packet::Packet,
+    tables::{End, Link},
+};
+
+/// Makes the frame the next packet over IPv4, and sends it to the program under test.
+#[xdp]
+pub fn generate(ctx: XdpContext) -> u32 {
+    send(generator::write_v4(&mut Packet::new(&ctx)))
+}
+
+/// As [`generate`], with a VLAN tag.
+#[xdp]
+pub fn generate_vlan(ctx: XdpContext) -> u32 {
+    send(generator::write_vlan(&mut Packet::new(&ctx)))
+}
+
+/// As [`generate`], over IPv6.
+#[xdp]
+pub fn generate_v6(ctx: XdpContext) -> u32 {
+    send(generator::write_v6(&mut Packet::new(&ctx)))
+}
+
+#[inline(always)]
+fn send(written: Option<()>) -> u32 {
+    written.and_then(|()| tables::send(Link::ToRelay)).unwrap_or(XDP_ABORTED)
+}
+
+/// Sends every frame on as it is: what forwarding costs before any of it is decided.
+#[xdp]
+pub fn bare(_ctx: XdpContext) -> u32 {
+    tables::send(Link::ToParty).unwrap_or(XDP_ABORTED)
+}
+
+/// Where streams end: counts and drops.
 #[xdp]
 pub fn sink(_ctx: XdpContext) -> u32 {
+    tables::count(End::Party);
+    XDP_DROP
+}
+
+/// Where copies end: counts and drops.
+#[xdp]
+pub fn sink_copies(_ctx: XdpContext) -> u32 {
+    tables::count(End::Monitor);
     XDP_DROP
 }
 

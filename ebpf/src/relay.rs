@@ -115,7 +115,7 @@ fn depart(packet: &mut Packet<'_>, arrival: &Arrival, judged: Judged) -> Result<
     let rule = arrival.row.rule().ok_or(Reason::RuleBusy)?;
     let config = arrival.config;
     let group = if matches!(arrival.side, Side::Mixer) { 0 } else { rule.group };
-    let way = find_way(arrival, &rule, judged.now_ns)?;
+    let way = find_way(arrival, &rule, group, judged.now_ns)?;
     let (hop, reason) = match way {
         Way::Forward(reason) => (rule.via.hop, reason),
         Way::Mixer(reason, _) => (config.mixer_hop(), reason),
@@ -144,7 +144,7 @@ fn depart(packet: &mut Packet<'_>, arrival: &Arrival, judged: Judged) -> Result<
 
 /// How the stream itself goes on.
 #[inline(always)]
-fn find_way(arrival: &Arrival, rule: &Rule, now_ns: u64) -> Result<Way, Reason> {
+fn find_way(arrival: &Arrival, rule: &Rule, group: u16, now_ns: u64) -> Result<Way, Reason> {
     let config = arrival.config;
     let reason = match (arrival.side, rule.forward, rule.divert) {
         (Side::Mixer, true, _) => Reason::Mixed,
@@ -160,7 +160,7 @@ fn find_way(arrival: &Arrival, rule: &Rule, now_ns: u64) -> Result<Way, Reason> 
         return Ok(Way::Forward(reason));
     }
     // Nobody knows the way yet: user space has the kernel find it, and sends the packet meanwhile.
-    if rule.group == 0 && config.mixer_interface() != 0 {
+    if group == 0 && config.mixer_interface() != 0 {
         return Ok(Way::Mixer(Reason::Unresolved, config.unresolved_port()));
     }
     Ok(Way::Hold)

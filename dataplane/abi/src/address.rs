@@ -47,6 +47,13 @@ impl Address {
         self.0[0] == 0 && self.0[1] == 0 && self.0[2] == MAPPED
     }
 
+    /// Whether this is `::` or `0.0.0.0`, which no host has.
+    #[inline(always)]
+    pub const fn is_unspecified(&self) -> bool {
+        let [a, b, c, d] = self.0;
+        a | b | d == 0 && (c == 0 || c == MAPPED)
+    }
+
     /// The word of an IPv4 header; meaningless for an IPv6 address.
     #[inline(always)]
     pub const fn v4_word(&self) -> u32 {
@@ -134,7 +141,14 @@ mod tests {
             let ip: IpAddr = text.parse().unwrap();
             let address = Address::from(ip);
             assert_eq!(IpAddr::from(address), ip);
-            assert_eq!(address.is_v4(), ip.is_ipv4());
+            assert_eq!((address.is_v4(), address.is_unspecified()), (ip.is_ipv4(), false));
+        }
+    }
+
+    #[test]
+    fn either_family_has_an_unspecified_address() {
+        for ip in [IpAddr::from(Ipv4Addr::UNSPECIFIED), Ipv6Addr::UNSPECIFIED.into()] {
+            assert!(Address::from(ip).is_unspecified(), "{ip}");
         }
     }
 

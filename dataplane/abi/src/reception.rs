@@ -28,8 +28,8 @@ const TRANSIT_STEP_MAX: u32 = 1 << 24;
 enum Order {
     /// A new highest: so many after the last.
     Ahead(u32),
-    /// Not seen before, but later than one after it.
-    Late,
+    /// Not seen before, but later than one after it: so many before the highest.
+    Late(u32),
     /// Seen before.
     Duplicate,
     /// The sender has started afresh.
@@ -62,8 +62,10 @@ impl Row {
     }
 
     /// Counts a packet that is not what the rule wants.
-    #[inline(always)]
+    #[inline(never)]
     pub fn count_invalid(&self) {
+        // It may be the first packet of its stream.
+        self.enter(self.epoch());
         self.account.invalid.store(self.account.invalid.load().wrapping_add(1));
     }
 
@@ -82,7 +84,8 @@ impl Row {
                 live.seen.store(seen | 1);
                 self.judge_transit(rtp, clock, now_ns);
             }
-            Order::Late => {
+            Order::Late(behind) => {
+                self.expect_from(live.highest.load().wrapping_sub(behind));
                 self.account.reordered.store(self.account.reordered.load().wrapping_add(1));
                 self.judge_transit(rtp, clock, now_ns);
             }
@@ -107,11 +110,19 @@ impl Row {
             let bit = if (behind as u32) < SEEN_WINDOW { 1_u32 << behind } else { 0 };
             let seen = self.live.seen.load();
             self.live.seen.store(seen | bit);
-            if seen & bit == 0 { Order::Late } else { Order::Duplicate }
+            if seen & bit == 0 { Order::Late(behind as u32) } else { Order::Duplicate }
         } else if self.account.restart.load() == 0x1_0000 | sequence as u32 {
             Order::Restart
         } else {
             Order::Astray
+        }
+    }
+
+    /// Lowers the first number of the sequence to `number`: it came late, and first is what was sent first.
+    #[inline(always)]
+    fn expect_from(&self, number: u32) {
+        if (number.wrapping_sub(self.account.base.load()) as i32) < 0 {
+            self.account.base.store(number);
         }
     }
 
@@ -159,7 +170,7 @@ impl Row {
         }
         let expected = live.highest.load().wrapping_sub(account.base.load()).wrapping_add(1);
         let received = (packets as u32).wrapping_sub(account.duplicates.load()).wrapping_sub(account.outside.load());
-        // A packet from before the first one makes more arrive than were expected.
+        // A duplicate from beyond the window is taken for a late packet, which makes more arrive than were expected.
         let lost = if received > expected { 0 } else { expected.wrapping_sub(received) };
         account.lost_before.load().wrapping_add(lost)
     }
@@ -237,6 +248,12 @@ mod tests {
         let statistics = after([1, 2, 3, 5, 4, 4, 6, 9, 9, 8, 12]);
         // 7, 10 and 11 are missing; 4 and 8 came late; 4 and 9 came twice.
         assert_eq!((statistics.lost, statistics.reordered, statistics.duplicates), (3, 2, 2));
+    }
+
+    #[test]
+    fn a_packet_from_before_the_first_hides_no_loss() {
+        let statistics = after([10, 9, 11, 13]);
+        assert_eq!((statistics.lost, statistics.reordered), (1, 1), "12 is missing");
     }
 
     #[test]

@@ -100,7 +100,7 @@ pub struct Live {
 pub struct Account {
     /// Packets from somebody who is not the source.
     pub(crate) strangers: Word64,
-    /// Extended sequence number of the first packet of this SSRC.
+    /// Lowest extended sequence number of this SSRC.
     pub(crate) base: Word32,
     /// Packets lost of earlier SSRCs.
     pub(crate) lost_before: Word32,
@@ -185,6 +185,7 @@ impl Row {
         let account = &self.account;
         let packets = live.packets.load();
         let payload_type = lock as u8;
+        let source = self.learned();
         Statistics {
             packets,
             bytes: live.bytes.load(),
@@ -199,8 +200,8 @@ impl Row {
             payload_type: (payload_type & 0x80 != 0).then_some(payload_type & 0x7f),
             strangers: account.strangers.load(),
             invalid: account.invalid.load(),
-            source: self.learned(),
-            locked: self.is_locked(),
+            source,
+            locked: source.is_some() && self.is_locked(),
         }
     }
 }

@@ -78,12 +78,14 @@ impl Row {
     }
 
     /// Sets the mark that packets of this row have to look where its partner's party really is.
+    ///
+    /// It stays for good: a row that looks in vain loses nothing but time.
     #[inline(always)]
     pub fn follow(&self) {
         self.live.lock.set(FOLLOW);
     }
 
-    /// Whether [`follow`](Self::follow) was called in this epoch of the stream.
+    /// Whether [`follow`](Self::follow) was called.
     #[inline(always)]
     pub fn follows(&self) -> bool {
         self.live.lock.load() & FOLLOW != 0
@@ -162,7 +164,7 @@ impl Row {
 
     /// Forgets what belongs to an earlier epoch. False while another CPU does.
     #[inline(always)]
-    fn enter(&self, epoch: Epoch) -> bool {
+    pub(crate) fn enter(&self, epoch: Epoch) -> bool {
         let lock = self.live.lock.load();
         if lock >> 32 == epoch.0 as u64 {
             return true;
@@ -176,8 +178,11 @@ impl Row {
             self.forget_reception();
         }
         release();
-        let kept = if same_stream { lock & PAYLOAD_TYPE } else { 0 };
-        self.live.lock.store((epoch.0 as u64) << 32 | state::OPEN << STATE_SHIFT | kept);
+        // The partner may have learned its source before this port's first packet came.
+        let kept = lock & if same_stream { FOLLOW | PAYLOAD_TYPE } else { FOLLOW };
+        let entered = (epoch.0 as u64) << 32 | state::OPEN << STATE_SHIFT | kept;
+        // It may also learn it right now, on another CPU.
+        self.live.lock.flip(claimed ^ entered);
         true
     }
 
@@ -216,6 +221,8 @@ impl Lesson {
     #[inline(always)]
     fn rank(&self) -> u64 {
         let rank = match self.expected {
+            // Nobody was signalled yet, and nobody's address may not be taken for somebody's.
+            Some(expected) if expected.address.is_unspecified() => state::OTHER,
             Some(expected) if expected == self.from => state::LOCKED,
             Some(expected) if expected.address == self.from.address => state::HOST,
             _ => state::OTHER,
@@ -346,6 +353,27 @@ mod tests {
         assert_eq!(port.0.statistics(crate::Clock::Hz8000), crate::Statistics::default());
         assert_eq!(port.hears(SDP, 1), Admission::Known);
         assert_eq!(port.0.statistics(crate::Clock::Hz8000).strangers, 0);
+    }
+
+    #[test]
+    fn nobody_is_not_a_source_that_was_signalled() {
+        for policy in [Policy::Strict, Policy::SameHost] {
+            let port = Port::new(policy);
+            let admission = port.0.admit(policy, port.2, Endpoint::NONE, || Some(Endpoint::NONE), 0);
+            assert_eq!(admission, Admission::Stranger, "{policy:?}");
+        }
+    }
+
+    #[test]
+    fn a_row_follows_its_partner_from_its_first_packet_on() {
+        let mut port = Port::new(Policy::Strict);
+        port.0.follow();
+        assert_eq!(port.hears(SDP, 0), Admission::Known);
+        assert!(port.0.follows(), "the partner had learned before");
+        port.2 = port.2.next_source();
+        port.0.set_epoch(port.2);
+        assert_eq!(port.hears(SDP, 1), Admission::Known);
+        assert!(port.0.follows(), "the partner's party has not moved");
     }
 
     #[test]

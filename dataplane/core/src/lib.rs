@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod engine;
 mod fabric;
 mod memory;
 mod mos;

@@ -17,8 +17,9 @@ use io_uring::{
     types::{CancelBuilder, Fd, Fixed},
 };
 
+pub(crate) use super::buffers::Buffer;
 use super::{
-    buffers::{Buffer, GROUP, Pool},
+    buffers::{GROUP, Pool},
     target::Target,
 };
 
@@ -268,6 +269,8 @@ impl Drop for Ring {
             // The kernel may still write to the pool: better lost than freed.
             Err(_) => return,
         }
+        // The kernel takes a closed ring apart when it finds the time: without this, ports would be in use until then.
+        let _ = self.uring.submitter().unregister_files();
         // SAFETY: this is the only place that drops them, and nothing uses them afterwards.
         unsafe {
             ManuallyDrop::drop(&mut self.uring);

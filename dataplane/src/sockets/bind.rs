@@ -1,30 +1,53 @@
 //! Opening sockets.
 
-use std::{io, net::SocketAddr, os::fd::AsFd as _};
+use std::{
+    io,
+    net::{SocketAddr, UdpSocket},
+    os::fd::{AsFd, AsRawFd as _},
+};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use nix::sys::{
+    resource::{Resource, getrlimit, setrlimit},
+    socket::{AddressFamily, SetSockOpt, SockFlag, SockProtocol, SockType, SockaddrStorage, bind, setsockopt, socket, sockopt},
+};
 use undertone_abi::Dscp;
 
-use crate::door::os;
-
 /// A bound UDP socket that says when each datagram came, and with what code point.
-pub(super) fn open(port: SocketAddr, receive_buffer: usize) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(port), Type::DGRAM, Some(Protocol::UDP))?;
-    if port.is_ipv6() {
-        // Both versions may be media addresses; each has sockets of its own.
-        socket.set_only_v6(true)?;
-        socket.set_recv_tclass_v6(true)?;
+pub(super) fn open(port: SocketAddr, receive_buffer: usize) -> io::Result<UdpSocket> {
+    let family = if port.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let socket = socket(family, SockType::Datagram, SockFlag::SOCK_CLOEXEC, SockProtocol::Udp)?;
+    if port.is_ipv4() {
+        set(&socket, sockopt::IpRecvTos, &true)?;
     } else {
-        socket.set_recv_tos_v4(true)?;
+        // Both versions may be media addresses; each has sockets of its own.
+        set(&socket, sockopt::Ipv6V6Only, &true)?;
+        set(&socket, sockopt::Ipv6RecvTClass, &true)?;
     }
-    socket.set_recv_buffer_size(receive_buffer)?;
-    os::enable_timestamps(socket.as_fd())?;
-    socket.bind(&port.into())?;
-    Ok(socket)
+    set(&socket, sockopt::RcvBuf, &receive_buffer)?;
+    set(&socket, sockopt::ReceiveTimestampns, &true)?;
+    bind(socket.as_raw_fd(), &SockaddrStorage::from(port))?;
+    Ok(socket.into())
 }
 
 /// Makes what the socket sends bear a code point.
-pub(super) fn set_dscp(socket: &Socket, is_v6: bool, dscp: Dscp) -> io::Result<()> {
-    let class = (dscp.bits() as u32) << 2;
-    if is_v6 { socket.set_tclass_v6(class) } else { socket.set_tos_v4(class) }
+pub(super) fn set_dscp(socket: &UdpSocket, is_v6: bool, dscp: Dscp) -> io::Result<()> {
+    let class = i32::from(dscp.bits()) << 2;
+    if is_v6 { set(socket, sockopt::Ipv6TClass, &class) } else { set(socket, sockopt::Ipv4Tos, &class) }
+}
+
+fn set<O: SetSockOpt>(socket: &impl AsFd, option: O, value: &O::Val) -> io::Result<()> {
+    Ok(setsockopt(socket, option, value)?)
+}
+
+/// Raises how many files this process may have open to `wanted`, or as far as it is allowed, and says how far.
+pub(super) fn raise_file_limit(wanted: u64) -> u64 {
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 0 };
+    if soft >= wanted {
+        return soft;
+    }
+    // Beyond the hard limit with the privilege to, else up to it.
+    [(wanted, hard.max(wanted)), (wanted.min(hard), hard)]
+        .into_iter()
+        .find(|(soft, hard)| setrlimit(Resource::RLIMIT_NOFILE, *soft, *hard).is_ok())
+        .map_or(soft, |(soft, _)| soft)
 }

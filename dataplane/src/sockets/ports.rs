@@ -1,31 +1,41 @@
 //! The engine's open sockets, by slot of the ring and by row.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{
+    io,
+    net::{SocketAddr, UdpSocket},
+    sync::Arc,
+};
 
-use socket2::Socket;
-use undertone_abi::{Address, Dscp, Endpoint, Local, RowIndex, Side, limits::MEDIA_ADDRESSES_MAX};
+use undertone_abi::{Address, Config, Dscp, Endpoint, Local, RowIndex, Side, limits::MEDIA_ADDRESSES_MAX};
 use undertone_core::{HeapMemory, Memory as _, engine::Sockets};
 
 use super::bind;
 
 /// An open socket.
 pub(super) struct Port {
-    pub(super) socket: Socket,
-    /// The media port that it is, or stands for.
-    pub(super) row: RowIndex,
-    pub(super) side: Side,
+    pub(super) socket: UdpSocket,
+    pub(super) purpose: Purpose,
     /// When its last datagram came.
     pub(super) last_ns: u64,
     /// Whether its receive was told to end.
     pub(super) is_closing: bool,
+    is_v6: bool,
     /// The code point it sends with.
     dscp: Option<Dscp>,
-    is_v6: bool,
+}
+
+/// What a socket is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A media port, or what stands for it towards the mixer.
+    Stream(RowIndex, Side),
+    /// Copies from an address on which the stream has no port.
+    Spare(Local),
 }
 
 impl Port {
-    fn new(socket: Socket, row: RowIndex, side: Side, address: Address) -> Self {
-        Self { socket, row, side, last_ns: 0, is_closing: false, dscp: Dscp::new(0), is_v6: !address.is_v4() }
+    fn new(socket: UdpSocket, purpose: Purpose, address: Address) -> Self {
+        Self { socket, purpose, last_ns: 0, is_closing: false, is_v6: !address.is_v4(), dscp: Dscp::new(0) }
     }
 
     /// Whether the socket sends with another code point than `dscp`.
@@ -40,13 +50,13 @@ impl Port {
     }
 }
 
-/// What a row's port and its alias are.
+/// Where the socket for a purpose is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Place {
     #[default]
     Closed,
     Open(u32),
-    /// Could not be opened, and is not tried again.
+    /// Could not be opened: not tried again for every packet.
     Failed,
 }
 
@@ -65,26 +75,28 @@ pub(super) struct Ports {
     receive_buffer: usize,
     slots: Vec<Option<Port>>,
     free: Vec<u32>,
+    slots_max: u32,
+    /// Slots that were opened while a packet was walked.
+    fresh: Vec<u32>,
     ports: Box<[Place]>,
     aliases: Box<[Place]>,
-    spares: [Option<u32>; MEDIA_ADDRESSES_MAX as usize],
-    /// Slots of aliases that were opened while a packet was walked.
-    fresh: Vec<u32>,
+    spares: [Place; MEDIA_ADDRESSES_MAX as usize],
 }
 
 impl Ports {
-    /// No sockets, and room for `sockets_max`.
-    pub(super) fn new(memory: Arc<HeapMemory>, receive_buffer: usize, sockets_max: u32) -> Self {
+    /// No sockets, and slots for `slots_max`.
+    pub(super) fn new(memory: Arc<HeapMemory>, receive_buffer: usize, slots_max: u32) -> Self {
         let rows = memory.rows() as usize;
         Self {
             memory,
             receive_buffer,
-            slots: (0..sockets_max).map(|_| None).collect(),
-            free: (0..sockets_max).rev().collect(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            slots_max,
+            fresh: Vec::new(),
             ports: vec![Place::Closed; rows].into(),
             aliases: vec![Place::Closed; rows].into(),
             spares: Default::default(),
-            fresh: Vec::new(),
         }
     }
 
@@ -94,68 +106,88 @@ impl Ports {
     }
 
     /// Takes in the socket of a media port.
-    pub(super) fn add_port(&mut self, row: RowIndex, socket: Socket) -> io::Result<u32> {
+    pub(super) fn add_port(&mut self, row: RowIndex, socket: UdpSocket) -> io::Result<u32> {
         let address = self.address(row.local());
-        let slot = self.add(Port::new(socket, row, Side::Network, address))?;
-        self.set(Side::Network, row, Place::Open(slot));
-        self.set(Side::Mixer, row, Place::Closed);
-        Ok(slot)
-    }
-
-    /// Takes in a socket on address `local` that belongs to no stream.
-    pub(super) fn add_spare(&mut self, local: Local, socket: Socket) -> io::Result<u32> {
-        let address = self.address(local);
-        let slot = self.add(Port::new(socket, RowIndex::new(local, 0), Side::Network, address))?;
-        if let Some(spare) = self.spares.get_mut(local.0 as usize) {
-            *spare = Some(slot);
+        let slot = self.add(socket, Purpose::Stream(row, Side::Network), address)?;
+        // What failed before may do now.
+        for purpose in [Purpose::Stream(row, Side::Mixer), Purpose::Spare(row.local())] {
+            if let Some(place @ Place::Failed) = self.place_mut(purpose) {
+                *place = Place::Closed;
+            }
         }
         Ok(slot)
     }
 
-    /// Opens the alias of a media port, unless it is open.
+    /// Opens the alias of an open media port.
     pub(super) fn open_alias(&mut self, row: RowIndex) -> io::Result<()> {
-        if self.place(Side::Mixer, row).slot().is_some() {
-            return Ok(());
+        if self.port(row).is_none() {
+            return Err(io::ErrorKind::NotFound.into());
         }
-        let opened = self.try_open_alias(row);
-        if opened.is_err() {
-            self.set(Side::Mixer, row, Place::Failed);
-        }
-        opened
-    }
-
-    fn try_open_alias(&mut self, row: RowIndex) -> io::Result<()> {
         let address = self.memory.config().local(row.local()).map_or(Address::NONE, |local| local.alias());
-        if address == Address::NONE || self.port(row).is_none() {
+        if address == Address::NONE {
             return Err(io::ErrorKind::AddrNotAvailable.into());
         }
-        let socket = bind::open(SocketAddr::from(Endpoint { address, port: row.port() }), self.receive_buffer)?;
-        let slot = self.add(Port::new(socket, row, Side::Mixer, address))?;
-        self.set(Side::Mixer, row, Place::Open(slot));
-        self.fresh.push(slot);
-        Ok(())
+        let port = Endpoint { address, port: row.port() };
+        self.open(Purpose::Stream(row, Side::Mixer), address, |size| bind::open(port.into(), size))
     }
 
-    /// A slot of an alias that was opened since, and is not registered yet.
+    /// The slots of a media port and its alias.
+    pub(super) fn slots_of(&self, row: RowIndex) -> impl Iterator<Item = u32> {
+        [Side::Network, Side::Mixer].into_iter().filter_map(move |side| self.place(Purpose::Stream(row, side)).slot())
+    }
+
+    /// A slot that was opened since, and that the ring does not know yet.
     pub(super) fn take_fresh(&mut self) -> Option<u32> {
         self.fresh.pop()
     }
 
-    /// The slots of a media port and its alias.
-    pub(super) fn slots_of(&self, row: RowIndex) -> [Option<u32>; 2] {
-        [Side::Network, Side::Mixer].map(|side| self.place(side, row).slot())
-    }
-
-    /// Closes the socket in a slot.
-    pub(super) fn remove(&mut self, slot: u32) {
-        let Some(port) = self.slots.get_mut(slot as usize).and_then(Option::take) else { return };
+    /// Closes the socket in a slot, and says what it was for.
+    pub(super) fn remove(&mut self, slot: u32) -> Option<Purpose> {
+        let port = self.slots.get_mut(slot as usize)?.take()?;
         self.free.push(slot);
-        self.set(port.side, port.row, Place::Closed);
+        if let Some(place) = self.place_mut(port.purpose) {
+            *place = Place::Closed;
+        }
+        Some(port.purpose)
     }
 
-    fn add(&mut self, port: Port) -> io::Result<u32> {
-        let slot = self.free.pop().ok_or_else(|| io::Error::from_raw_os_error(libc::EMFILE))?;
-        self.slots[slot as usize] = Some(port);
+    /// Opens a socket while packets flow, unless it is open. One that fails once is not tried again.
+    fn open(
+        &mut self,
+        purpose: Purpose,
+        address: Address,
+        open: impl FnOnce(usize) -> io::Result<UdpSocket>,
+    ) -> io::Result<()> {
+        if self.place(purpose).slot().is_some() {
+            return Ok(());
+        }
+        match open(self.receive_buffer).and_then(|socket| self.add(socket, purpose, address)) {
+            Ok(slot) => {
+                self.fresh.push(slot);
+                Ok(())
+            }
+            Err(error) => {
+                if let Some(place) = self.place_mut(purpose) {
+                    *place = Place::Failed;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn add(&mut self, socket: UdpSocket, purpose: Purpose, address: Address) -> io::Result<u32> {
+        let slot = match self.free.pop() {
+            Some(slot) => slot,
+            None if (self.slots.len() as u32) < self.slots_max => {
+                self.slots.push(None);
+                self.slots.len() as u32 - 1
+            }
+            None => return Err(io::Error::from_raw_os_error(libc::EMFILE)),
+        };
+        self.slots[slot as usize] = Some(Port::new(socket, purpose, address));
+        if let Some(place) = self.place_mut(purpose) {
+            *place = Place::Open(slot);
+        }
         Ok(slot)
     }
 
@@ -163,21 +195,21 @@ impl Ports {
         self.memory.config().local(local).map_or(Address::NONE, |local| local.address())
     }
 
-    fn place(&self, side: Side, row: RowIndex) -> Place {
-        let places = match side {
-            Side::Network => &self.ports,
-            Side::Mixer => &self.aliases,
-        };
-        places.get(row.0 as usize).copied().unwrap_or_default()
+    fn place(&self, purpose: Purpose) -> Place {
+        match purpose {
+            Purpose::Stream(row, Side::Network) => self.ports.get(row.0 as usize),
+            Purpose::Stream(row, Side::Mixer) => self.aliases.get(row.0 as usize),
+            Purpose::Spare(local) => self.spares.get(local.0 as usize),
+        }
+        .copied()
+        .unwrap_or_default()
     }
 
-    fn set(&mut self, side: Side, row: RowIndex, place: Place) {
-        let places = match side {
-            Side::Network => &mut self.ports,
-            Side::Mixer => &mut self.aliases,
-        };
-        if let Some(old) = places.get_mut(row.0 as usize) {
-            *old = place;
+    fn place_mut(&mut self, purpose: Purpose) -> Option<&mut Place> {
+        match purpose {
+            Purpose::Stream(row, Side::Network) => self.ports.get_mut(row.0 as usize),
+            Purpose::Stream(row, Side::Mixer) => self.aliases.get_mut(row.0 as usize),
+            Purpose::Spare(local) => self.spares.get_mut(local.0 as usize),
         }
     }
 }
@@ -186,22 +218,38 @@ impl Sockets for Ports {
     type Id = u32;
 
     fn port(&self, row: RowIndex) -> Option<u32> {
-        self.place(Side::Network, row).slot()
+        self.place(Purpose::Stream(row, Side::Network)).slot()
     }
+
+    // A socket that cannot be opened shows in the counters, as a divert that failed to wire or a copy without a hop.
 
     fn alias(&mut self, row: RowIndex) -> Option<u32> {
-        match self.place(Side::Mixer, row) {
-            Place::Open(slot) => Some(slot),
-            Place::Failed => None,
-            Place::Closed => {
-                // A failure shows in the counters, as `FailedToWire`.
-                let _ = self.open_alias(row);
-                self.place(Side::Mixer, row).slot()
-            }
+        let purpose = Purpose::Stream(row, Side::Mixer);
+        if self.place(purpose) == Place::Closed {
+            let _ = self.open_alias(row);
         }
+        self.place(purpose).slot()
     }
 
-    fn spare(&self, local: Local) -> Option<u32> {
-        *self.spares.get(local.0 as usize)?
+    fn spare(&mut self, local: Local) -> Option<u32> {
+        let purpose = Purpose::Spare(local);
+        if self.place(purpose) == Place::Closed {
+            let address = self.address(local);
+            let memory = Arc::clone(&self.memory);
+            let _ = self.open(purpose, address, |size| open_beside_media(memory.config(), address, size));
+        }
+        self.place(purpose).slot()
     }
+}
+
+/// Opens a socket on a port that no stream will ever want.
+fn open_beside_media(config: &Config, address: Address, receive_buffer: usize) -> io::Result<UdpSocket> {
+    let mut refused = io::Error::from(io::ErrorKind::AddrInUse);
+    for port in (1024..=u16::MAX).rev().filter(|port| !config.is_media_port(*port)) {
+        match bind::open(SocketAddr::from(Endpoint { address, port }), receive_buffer) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => refused = error,
+            opened => return opened,
+        }
+    }
+    Err(refused)
 }

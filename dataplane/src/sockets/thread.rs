@@ -1,8 +1,8 @@
-//! The engine's thread.
+//! The engine's thread: the loop that waits, walks, sends and counts.
 
 use std::{
-    fs::File,
-    io::{self, Read as _},
+    io,
+    net::UdpSocket,
     os::fd::AsFd as _,
     sync::{
         Arc,
@@ -10,11 +10,11 @@ use std::{
     },
 };
 
-use socket2::Socket;
-use undertone_abi::{Fate, Local, Reason, RowIndex};
+use nix::sys::eventfd::EventFd;
+use undertone_abi::{Fate, Reason, RowIndex};
 use undertone_core::{
     HeapMemory,
-    engine::{Arrival, Departure, Departures, Tables},
+    engine::{Arrival, Departures, Tables},
 };
 
 use super::{
@@ -22,21 +22,19 @@ use super::{
     clock::Clock,
     counts::Counts,
     datagram::Datagram,
-    ports::Ports,
+    ports::{Ports, Purpose},
 };
-use crate::door::ring::{Event, HEADER, Ring};
+use crate::door::ring::{Buffer, Event, HEADER, Ring};
 
 /// What the engine's owner wants done.
 pub(super) enum Command {
     /// Receive at a media port.
-    Open(RowIndex, Socket, Reply),
-    /// Keep a socket for copies that no stream's socket can send.
-    Spare(Local, Socket, Reply),
+    Open(RowIndex, UdpSocket, Reply),
     /// Open a media port's alias.
     OpenAlias(RowIndex, Reply),
     /// Close a media port and its alias.
     Close(RowIndex, Reply),
-    /// Answer, when all that came before is done.
+    /// Answer, when what was received before has left.
     Settle(Reply),
     /// End.
     Stop,
@@ -51,25 +49,28 @@ pub(super) struct Thread {
     pub(super) shared: Arc<Shared>,
     pub(super) ring: Ring,
     pub(super) ports: Ports,
-    pub(super) bell: Arc<File>,
+    /// Readable when there are commands.
+    pub(super) bell: Arc<EventFd>,
     pub(super) commands: Receiver<Command>,
     pub(super) passed: Option<SyncSender<Passed>>,
-    pub(super) state: State,
+    pub(super) turn: Turn,
 }
 
 /// What changes from turn to turn.
-pub(super) struct State {
-    pub(super) clock: Clock,
-    pub(super) counts: Counts,
-    pub(super) departures: Departures<u32>,
-    /// Sockets whose receive has ended and begins again when buffers are back.
-    pub(super) ended: Vec<u32>,
+pub(super) struct Turn {
+    clock: Clock,
+    counts: Counts,
+    departures: Departures<u32>,
+    /// Slots whose receive has ended, and begins again when the kernel has its buffers back.
+    ended: Vec<u32>,
     /// Media ports that are being closed.
-    pub(super) closing: Vec<(RowIndex, Reply)>,
-    pub(super) stops: bool,
+    closing: Vec<(RowIndex, Reply)>,
+    /// Who waits for the end of the turn.
+    settling: Vec<Reply>,
+    stops: bool,
 }
 
-impl State {
+impl Turn {
     pub(super) fn new() -> Self {
         Self {
             clock: Clock::new(),
@@ -77,6 +78,7 @@ impl State {
             departures: Departures::new(),
             ended: Vec::new(),
             closing: Vec::new(),
+            settling: Vec::new(),
             stops: false,
         }
     }
@@ -85,13 +87,13 @@ impl State {
 impl Thread {
     /// Runs until it is told to stop.
     ///
-    /// One turn: wait, and let the kernel receive; walk what came, queueing what leaves; submit it, after which every
-    /// send is over and every buffer the kernel's again; count.
+    /// One turn: wait, while the kernel receives; walk what came, and queue what leaves; submit that, after which
+    /// every send is over and every buffer is the kernel's again; count.
     pub(super) fn run(&mut self) -> io::Result<()> {
         self.ring.watch(self.bell.as_fd())?;
-        while !self.state.stops {
+        while !self.turn.stops {
             self.ring.wait()?;
-            self.state.clock.look();
+            self.turn.clock.look();
             loop {
                 while let Some(event) = self.ring.next() {
                     self.handle(event)?;
@@ -101,9 +103,12 @@ impl Thread {
                 }
                 self.ring.submit()?;
             }
-            self.state.counts.settle(&self.shared.reasons);
-            for slot in self.state.ended.drain(..) {
-                self.ring.receive(slot)?;
+            self.turn.counts.settle(&self.shared.reasons);
+            while let Some(slot) = self.turn.ended.pop() {
+                self.receive_again(slot)?;
+            }
+            for reply in self.turn.settling.drain(..) {
+                let _ = reply.try_send(Ok(()));
             }
         }
         Ok(())
@@ -111,21 +116,154 @@ impl Thread {
 
     fn handle(&mut self, event: Event) -> io::Result<()> {
         match event {
-            Event::Receive { slot, buffer, more, error: _ } => {
+            Event::Receive { slot, buffer, error, more } => {
                 if let Some(buffer) = buffer {
                     self.relay(slot, &buffer)?;
                     self.ring.give_back(buffer);
                 }
+                if error == Some(libc::ENOBUFS) {
+                    let dry = &self.shared.dry;
+                    dry.store(dry.load() + 1);
+                }
                 if !more {
-                    self.end(slot)?;
+                    self.turn.ended.push(slot);
                 }
                 Ok(())
             }
             Event::Unsent { tag, error } => {
-                self.state.counts.unsent(tag, error);
+                if let Some(reason) = Reason::ALL.get(tag as usize) {
+                    self.turn.counts.unsent(*reason, error);
+                }
                 Ok(())
             }
             Event::Readable => self.obey(),
         }
+    }
+
+    /// Walks one datagram, and queues what leaves.
+    fn relay(&mut self, slot: u32, buffer: &Buffer) -> io::Result<()> {
+        let Self { ring, ports, turn, .. } = self;
+        let Some(datagram) = Datagram::parse(ring.bytes(buffer)) else { return Ok(()) };
+        let Some(port) = ports.get_mut(slot) else { return Ok(()) };
+        let Purpose::Stream(index, side) = port.purpose else { return Ok(()) };
+        if datagram.is_truncated {
+            turn.counts.add(Reason::TooBig);
+            return Ok(());
+        }
+        // A step of the wall clock must not make time run backwards.
+        let now_ns = turn.clock.came_at(datagram.realtime_ns).max(port.last_ns);
+        port.last_ns = now_ns;
+        let arrival = Arrival { index, side, source: datagram.source, dscp: datagram.dscp, now_ns };
+        let tables = Tables { memory: &*self.memory, heartbeat: &self.shared.heartbeat };
+        let reason = tables.walk(&arrival, ring.payload_mut(buffer), ports, &mut turn.departures);
+        turn.counts.add(reason);
+        while let Some(slot) = ports.take_fresh() {
+            receive_at(ring, ports, slot)?;
+        }
+        for departure in turn.departures.iter() {
+            if departure.reason == Reason::CopySent {
+                turn.counts.add(Reason::CopySent);
+            }
+            if let Some(dscp) = departure.dscp
+                && let Some(port) = ports.get_mut(departure.socket)
+                && port.bears_other(dscp)
+            {
+                // What is queued leaves with the old one.
+                ring.submit()?;
+                port.set_dscp(dscp);
+            }
+            if ring.send(departure.socket, buffer, departure.to.into(), departure.reason as u32).is_err() {
+                turn.counts.unsent(departure.reason, libc::EAGAIN);
+            }
+        }
+        turn.counts.add_many(Reason::CopyNoHop, turn.departures.copies_stuck());
+        if reason.fate() == Fate::Passed {
+            self.pass(index, &datagram, buffer);
+        }
+        Ok(())
+    }
+
+    /// Hands a datagram that is not media to whoever wants it. One that comes faster than it is taken is lost.
+    fn pass(&self, row: RowIndex, datagram: &Datagram, buffer: &Buffer) {
+        if let Some(passed) = &self.passed {
+            let payload = self.ring.bytes(buffer).get(HEADER..).unwrap_or_default().into();
+            let _ = passed.try_send(Passed { row, source: datagram.source.into(), payload });
+        }
+    }
+
+    /// Goes on after a receive has ended: for want of buffers, at an empty datagram, or because the port closes.
+    fn receive_again(&mut self, slot: u32) -> io::Result<()> {
+        match self.ports.get_mut(slot) {
+            Some(port) if port.is_closing => self.finish_closing(slot),
+            Some(_) => self.ring.receive(slot),
+            None => Ok(()),
+        }
+    }
+
+    fn obey(&mut self) -> io::Result<()> {
+        // The count says nothing that the channel does not.
+        let _ = self.bell.read();
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                Command::Open(row, socket, reply) => {
+                    let opened = self.ports.add_port(row, socket);
+                    let _ = reply.try_send(opened.and_then(|slot| receive_at(&mut self.ring, &mut self.ports, slot)));
+                }
+                Command::OpenAlias(row, reply) => {
+                    let opened = self.ports.open_alias(row);
+                    while let Some(slot) = self.ports.take_fresh() {
+                        receive_at(&mut self.ring, &mut self.ports, slot)?;
+                    }
+                    let _ = reply.try_send(opened);
+                }
+                Command::Close(row, reply) => self.close(row, reply)?,
+                Command::Settle(reply) => self.turn.settling.push(reply),
+                Command::Stop => self.turn.stops = true,
+            }
+        }
+        self.ring.watch(self.bell.as_fd())
+    }
+
+    /// Ends the receives of a media port and its alias; what is left happens when they have.
+    fn close(&mut self, row: RowIndex, reply: Reply) -> io::Result<()> {
+        let slots: Vec<_> = self.ports.slots_of(row).collect();
+        for slot in slots {
+            if let Some(port) = self.ports.get_mut(slot) {
+                port.is_closing = true;
+                self.ring.cancel(slot)?;
+            }
+        }
+        self.turn.closing.push((row, reply));
+        self.report_closed();
+        Ok(())
+    }
+
+    fn finish_closing(&mut self, slot: u32) -> io::Result<()> {
+        self.ring.unregister(slot)?;
+        self.ports.remove(slot);
+        self.report_closed();
+        Ok(())
+    }
+
+    /// Answers those whose port has no socket any more.
+    fn report_closed(&mut self) {
+        let ports = &self.ports;
+        self.turn.closing.retain(|(row, reply)| {
+            let is_closed = ports.slots_of(*row).next().is_none();
+            if is_closed {
+                let _ = reply.try_send(Ok(()));
+            }
+            !is_closed
+        });
+    }
+}
+
+/// Makes the ring know a socket, and receive at it if it is a stream's.
+fn receive_at(ring: &mut Ring, ports: &mut Ports, slot: u32) -> io::Result<()> {
+    let Some(port) = ports.get_mut(slot) else { return Ok(()) };
+    ring.register(slot, port.socket.as_fd())?;
+    match port.purpose {
+        Purpose::Stream(..) => ring.receive(slot),
+        Purpose::Spare(_) => Ok(()),
     }
 }

@@ -4,7 +4,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use rtnetlink::packet_core::{NetlinkBuffer, NetlinkMessage, NetlinkPayload};
-use rtnetlink::packet_route::link::{InfoData, InfoVlan, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage};
+use rtnetlink::packet_route::link::{
+    InfoData, InfoVlan, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage,
+};
 use rtnetlink::packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
@@ -102,6 +104,7 @@ pub(super) fn neighbour(message: &NeighbourMessage) -> Option<(Adjacency, Neighb
         }
     }
     let neighbour = match (message.header.state, mac) {
+        (NeighbourState::Failed, _) => Neighbour::Failed,
         (NeighbourState::Stale, Some(mac)) => Neighbour::Doubted(mac),
         (
             NeighbourState::Reachable
@@ -259,7 +262,8 @@ mod tests {
 
     #[test]
     fn an_interface_in_another_namespace_is_not_what_its_number_says_here() {
-        let message = link(5, [LinkAttribute::Link(4), LinkAttribute::LinkNetNsId(0), vlan(VlanProtocol::Ieee8021Q, 7)]);
+        let message =
+            link(5, [LinkAttribute::Link(4), LinkAttribute::LinkNetNsId(0), vlan(VlanProtocol::Ieee8021Q, 7)]);
         assert_eq!(interface(&message).unwrap().vlan.unwrap().lower, None);
         let veth = link(5, [LinkAttribute::Link(4), LinkAttribute::LinkNetNsId(0)]);
         assert_eq!(interface(&veth).unwrap().vlan, None, "the other end of a veth is not below it");
@@ -286,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_neighbour_is_known_doubted_or_unknown_by_its_state() {
+    fn a_neighbour_is_known_doubted_failed_or_unknown_by_its_state() {
         let known = |state, mac| neighbour(&entry(state, mac)).unwrap().1;
         for state in [
             NeighbourState::Reachable,
@@ -300,9 +304,10 @@ mod tests {
         }
         assert_eq!(known(NeighbourState::Stale, &MAC), Neighbour::Doubted(MAC));
         assert_eq!(known(NeighbourState::Stale, &[1, 2, 3, 4]), Neighbour::Unknown, "not Ethernet");
-        for state in [NeighbourState::Incomplete, NeighbourState::Failed, NeighbourState::None] {
-            assert_eq!(known(state, &MAC), Neighbour::Unknown, "an old address that does not answer is none");
+        for state in [NeighbourState::Incomplete, NeighbourState::None, NeighbourState::Other(0x400)] {
+            assert_eq!(known(state, &MAC), Neighbour::Unknown);
         }
+        assert_eq!(known(NeighbourState::Failed, &MAC), Neighbour::Failed, "what does not answer is no address");
     }
 
     #[test]
@@ -320,7 +325,7 @@ mod tests {
         let [v4, v6] = [Ipv4Addr::new(192, 0, 2, 1).into(), Ipv6Addr::LOCALHOST.into()].map(|ip: IpAddr| ip);
         let route = |attributes: &[RouteAttribute]| route(&answer(RouteType::Unicast, attributes.iter().cloned()));
         let oif = RouteAttribute::Oif(4);
-        assert_eq!(route(&[oif.clone()]), Some(Route { interface: 4, gateway: None }));
+        assert_eq!(route(std::slice::from_ref(&oif)), Some(Route { interface: 4, gateway: None }));
         let by_v4 = [oif.clone(), RouteAttribute::Gateway(v4.into())];
         assert_eq!(route(&by_v4), Some(Route { interface: 4, gateway: Some(v4) }));
         let by_v6 = [oif.clone(), RouteAttribute::Via(v6.into())];

@@ -1,5 +1,6 @@
 //! The loop between the tracker and the kernel.
 
+use std::io;
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -24,6 +25,8 @@ pub(super) struct Driver<F> {
     netlink: Netlink,
     tracker: Tracker,
     changed: F,
+    /// Whether it was said that the kernel's neighbour table is full.
+    warned: bool,
 }
 
 impl<F: FnMut(IpAddr, Option<Way>)> Driver<F> {
@@ -33,7 +36,7 @@ impl<F: FnMut(IpAddr, Option<Way>)> Driver<F> {
         netlink.check_privilege().await?;
         let events = Events::subscribe()?;
         let tracker = Tracker::new(Instant::now());
-        let mut driver = Self { events, netlink, tracker, changed };
+        let mut driver = Self { events, netlink, tracker, changed, warned: false };
         driver.tracker.poll_relist(Instant::now());
         driver.relist().await?;
         Ok(driver)
@@ -52,11 +55,15 @@ impl<F: FnMut(IpAddr, Option<Way>)> Driver<F> {
                     if count == 0 {
                         return;
                     }
-                    taken.drain(..).for_each(|command| self.obey(command));
+                    for command in taken.drain(..) {
+                        self.obey(command);
+                    }
                 }
                 events = self.events.next() => {
                     let now = Instant::now();
-                    events.into_iter().for_each(|event| self.tracker.handle(event, now));
+                    for event in events {
+                        self.tracker.handle(event, now);
+                    }
                 }
                 () = reached(deadline) => {}
             }
@@ -73,7 +80,10 @@ impl<F: FnMut(IpAddr, Option<Way>)> Driver<F> {
 
     /// Does a bounded part of what is due.
     async fn act(&mut self) {
-        if self.tracker.poll_relist(Instant::now()) && self.relist().await.is_err() {
+        if self.tracker.poll_relist(Instant::now())
+            && let Err(cause) = self.relist().await
+        {
+            tracing::warn!("{cause}; the ways stand as they were, next attempt soon");
             self.tracker.unanswered(Instant::now());
             // The socket may be what is broken.
             if let Ok(netlink) = Netlink::connect() {
@@ -89,9 +99,10 @@ impl<F: FnMut(IpAddr, Option<Way>)> Driver<F> {
         }
         for _ in 0..ASKS_PER_TURN {
             let Some(adjacency) = self.tracker.poll_ask(Instant::now()) else { break };
-            // A refusal changes nothing: the next question is planned already.
-            if let Ok(neighbour) = self.netlink.resolve(adjacency).await {
-                self.tracker.learn_neighbour(adjacency, neighbour, Instant::now());
+            match self.netlink.resolve(adjacency).await {
+                Ok(neighbour) => self.tracker.learn_neighbour(adjacency, neighbour, Instant::now()),
+                // The next question is planned already.
+                Err(cause) => self.warn_if_full(&cause),
             }
         }
         while let Some((ip, way)) = self.tracker.poll_report() {
@@ -105,6 +116,15 @@ impl<F: FnMut(IpAddr, Option<Way>)> Driver<F> {
         let neighbours = self.netlink.neighbours().await.map_err(listing("neighbours"))?;
         self.tracker.relisted(interfaces, neighbours, Instant::now());
         Ok(())
+    }
+
+    fn warn_if_full(&mut self, cause: &io::Error) {
+        if cause.raw_os_error() == Some(libc::ENOBUFS) && !self.warned {
+            self.warned = true;
+            tracing::warn!(
+                "the kernel's neighbour table is full, so some neighbours have no MAC address; raise                  net.ipv4.neigh.default.gc_thresh1 to 3, and those of net.ipv6, above the number of neighbours"
+            );
+        }
     }
 }
 

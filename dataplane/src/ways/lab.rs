@@ -1,12 +1,15 @@
 //! Two network namespaces with cables between them.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::fs::File;
-use std::io::Write;
-use std::net::IpAddr;
+use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
 use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
-use std::thread;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use undertone_core::Way;
@@ -43,6 +46,7 @@ struct Namespace {
 pub(super) struct Watching {
     pub(super) ways: Ways,
     reports: mpsc::Receiver<Report>,
+    latest: RefCell<HashMap<IpAddr, Report>>,
 }
 
 /// When what was reported of which address.
@@ -67,7 +71,7 @@ impl Lab {
         lab
     }
 
-    /// A lab whose first cable carries 10.0.0.0/24 and fd00::/64: `.1` is near, `.2` far.
+    /// A lab whose first cable carries 10.0.0.0/24 and `fd00::/64`: `.1` and `::1` are near, `.2` and `::2` far.
     pub(super) fn with_addresses() -> Self {
         let lab = Self::new();
         lab.near("addr add 10.0.0.1/24 dev n0");
@@ -88,7 +92,7 @@ impl Lab {
     }
 
     /// Runs many `ip` commands, one a line, in the near namespace.
-    pub(super) fn near_batch(&self, commands: &str) {
+    fn near_batch(&self, commands: &str) {
         let mut child = Command::new("ip")
             .args(["-n", &self.near.name, "-batch", "-"])
             .stdin(Stdio::piped())
@@ -97,6 +101,15 @@ impl Lab {
             .unwrap();
         child.stdin.take().unwrap().write_all(commands.as_bytes()).unwrap();
         succeeded("ip -batch", &child.wait_with_output().unwrap());
+    }
+
+    /// Has the near namespace's kernel announce very many routes, which lead nowhere.
+    pub(super) fn near_flood(&self) {
+        let mut commands = String::new();
+        for bits in 0xac10_0000..0xac10_0000 + 20_000 {
+            let _ = writeln!(commands, "route add blackhole {}/32", Ipv4Addr::from_bits(bits));
+        }
+        self.near_batch(&commands);
     }
 
     /// Sets a kernel parameter in the near namespace.
@@ -122,7 +135,7 @@ impl Lab {
         for ip in ips {
             ways.watch(ip.parse().unwrap());
         }
-        Watching { ways, reports }
+        Watching { ways, reports, latest: RefCell::default() }
     }
 }
 
@@ -171,17 +184,18 @@ impl Drop for Namespace {
 }
 
 impl Watching {
-    /// Waits for a report about `ip` that is `expected`, and says when it came.
+    /// Waits until the way to `ip` is as `expected`, and says when that was reported.
     pub(super) fn until(&self, ip: &str, expected: impl Fn(Option<&Way>) -> bool) -> Instant {
         let ip: IpAddr = ip.parse().unwrap();
-        let (end, mut seen) = (Instant::now() + PATIENCE, Vec::new());
-        while let Some((at, about, way)) = self.next(end) {
-            if about == ip && expected(way.as_ref()) {
-                return at;
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some((at, _, way)) = self.latest.borrow().get(&ip)
+                && expected(way.as_ref())
+            {
+                return *at;
             }
-            seen.push((about, way));
+            assert!(self.next(end).is_some(), "{ip}: nothing new after {:?}", self.latest.borrow().get(&ip));
         }
-        panic!("no such report about {ip}; there were {seen:?}");
     }
 
     /// Waits until the neighbour on the way to `ip` has this MAC address, and says when that was reported.
@@ -196,7 +210,9 @@ impl Watching {
 
     /// The next report, unless none comes before `end`.
     pub(super) fn next(&self, end: Instant) -> Option<Report> {
-        self.reports.recv_timeout(end.saturating_duration_since(Instant::now())).ok()
+        let report = self.reports.recv_timeout(end.saturating_duration_since(Instant::now())).ok()?;
+        self.latest.borrow_mut().insert(report.1, report.clone());
+        Some(report)
     }
 
     /// Drops the watcher, and says whether its thread ended with it.
@@ -214,6 +230,36 @@ impl Watching {
     pub(super) fn during(&self, time: Duration) -> Vec<Report> {
         let end = Instant::now() + time;
         std::iter::from_fn(|| self.next(end)).collect()
+    }
+}
+
+/// A measurement of how late this machine wakes a thread that should run.
+pub(super) struct Lateness {
+    done: Arc<AtomicBool>,
+    worst: JoinHandle<Duration>,
+}
+
+impl Lateness {
+    pub(super) fn measure() -> Self {
+        const NAP: Duration = Duration::from_millis(1);
+        let done = Arc::new(AtomicBool::new(false));
+        let end = Arc::clone(&done);
+        let worst = thread::spawn(move || {
+            let mut worst = Duration::ZERO;
+            while !end.load(Ordering::Relaxed) {
+                let asleep = Instant::now();
+                thread::sleep(NAP);
+                worst = worst.max(asleep.elapsed().saturating_sub(NAP));
+            }
+            worst
+        });
+        Self { done, worst }
+    }
+
+    /// The worst that was seen.
+    pub(super) fn worst(self) -> Duration {
+        self.done.store(true, Ordering::Relaxed);
+        self.worst.join().unwrap()
     }
 }
 

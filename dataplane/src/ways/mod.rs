@@ -73,7 +73,9 @@ pub enum WaysError {
     )]
     Privilege,
     /// The kernel did not list its links and neighbours.
-    #[error("the kernel does not list its {what}: {cause}; check that nothing filters netlink requests of this process")]
+    #[error(
+        "the kernel does not list its {what}: {cause}; check that nothing filters netlink requests of this process"
+    )]
     Listing {
         /// What was to be listed.
         what: &'static str,

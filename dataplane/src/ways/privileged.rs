@@ -9,7 +9,7 @@ use undertone_core::{Link, Way};
 
 use super::Ways;
 use super::events::Events;
-use super::lab::{F0, F1, Lab, N0, N1, Watching, text};
+use super::lab::{F0, F1, Lab, Lateness, N0, N1, Watching, text};
 use super::tracker::Event;
 
 /// How soon a change must be reported after the command that made it has returned.
@@ -19,12 +19,17 @@ const A_WHILE: Duration = Duration::from_millis(300);
 const ANOTHER: [u8; 6] = [2, 0, 0, 0, 9, 9];
 
 /// Makes a change, waits for its report, and checks that it came in time.
+///
+/// Between them a few threads wake one another; each may be as late as this machine is just now.
 fn promptly(what: &str, change: impl FnOnce(), report: impl FnOnce() -> Instant) {
+    const WAKES: u32 = 10;
+    let lateness = Lateness::measure();
     change();
     let made = Instant::now();
     let took = report().saturating_duration_since(made);
-    println!("{what}: reported {took:?} after the command returned");
-    assert!(took < PROMPT, "{what} was reported only after {took:?}");
+    let late = lateness.worst();
+    println!("{what}: reported {took:?} after the command returned; threads woke up to {late:?} late");
+    assert!(took < PROMPT + WAKES * late, "{what} was reported only after {took:?}");
 }
 
 fn through(interface: u32) -> impl Fn(Option<&Way>) -> bool {
@@ -59,6 +64,19 @@ fn a_neighbour_that_announces_a_new_mac_is_followed() {
     watching.until_mac("10.0.0.2", F0);
     let change = || drop(lab.far(&format!("link set f0 address {}", text(ANOTHER))));
     promptly("a gratuitous ARP", change, || watching.until_mac("10.0.0.2", ANOTHER));
+}
+
+#[test]
+fn neighbours_that_are_flushed_are_found_again() {
+    let lab = Lab::with_addresses();
+    let watching = lab.watch(["10.0.0.2", "fd00::2"]);
+    for ip in ["10.0.0.2", "fd00::2"] {
+        watching.until_mac(ip, F0);
+        promptly("a flush", || drop(lab.near("neigh flush dev n0")), || watching.until_mac(ip, F0));
+    }
+    watching.during(A_WHILE);
+    let table = lab.near("neigh show");
+    assert_eq!(table.matches(&text(F0)).count(), 2, "{table}");
 }
 
 #[test]
@@ -146,8 +164,20 @@ fn there_is_no_way_to_this_host_to_groups_and_to_what_is_refused() {
     lab.near("route add unreachable fd16::/16");
     lab.near("route add blackhole fd17::/16");
     let ips = [
-        "10.0.0.1", "127.0.0.1", "::1", "fd00::1", "10.0.0.255", "224.0.0.9", "ff02::9", "172.16.0.1", "172.17.0.1",
-        "172.18.0.1", "fd16::1", "fd17::1", "192.0.2.1", "2001:db8::1",
+        "10.0.0.1",
+        "127.0.0.1",
+        "::1",
+        "fd00::1",
+        "10.0.0.255",
+        "224.0.0.9",
+        "ff02::9",
+        "172.16.0.1",
+        "172.17.0.1",
+        "172.18.0.1",
+        "fd16::1",
+        "fd17::1",
+        "192.0.2.1",
+        "2001:db8::1",
     ];
     let watching = lab.watch(ips);
     let reports = watching.during(A_WHILE);
@@ -244,7 +274,7 @@ fn many(count: u32) -> impl Iterator<Item = IpAddr> {
     (first..first + count).map(|bits| Ipv4Addr::from(bits).into())
 }
 
-/// When each of `count` addresses has been reported with this MAC address, the last one's time.
+/// When the last of `count` addresses was reported with this MAC address.
 fn all_with(watching: &Watching, count: u32, mac: [u8; 6]) -> Instant {
     let end = Instant::now() + Duration::from_secs(10);
     let mut left: std::collections::HashSet<IpAddr> = many(count).collect();
@@ -272,50 +302,34 @@ fn a_thousand_addresses_follow_a_route_and_a_gateway_in_time() {
     many(COUNT).for_each(|ip| watching.ways.watch(ip));
     println!("{COUNT} new addresses: all reported after {:?}", all_with(&watching, COUNT, F0) - begin);
 
-    let begin = Instant::now();
-    lab.near("route replace default via 10.1.0.2");
-    let took = all_with(&watching, COUNT, F1) - begin;
-    println!("{COUNT} addresses, a route to another interface: all reported {took:?} after the command began");
-    assert!(took < 3 * PROMPT);
-
-    let begin = Instant::now();
-    lab.near(&format!("neigh replace 10.1.0.2 lladdr {} dev n1 nud permanent", text(ANOTHER)));
-    let took = all_with(&watching, COUNT, ANOTHER) - begin;
-    println!("{COUNT} addresses, a gateway's new MAC: all reported {took:?} after the command began");
-    assert!(took < 3 * PROMPT);
+    let change = || drop(lab.near("route replace default via 10.1.0.2"));
+    promptly("another interface for a thousand addresses", change, || all_with(&watching, COUNT, F1));
+    let change = || drop(lab.near(&format!("neigh replace 10.1.0.2 lladdr {} dev n1 nud permanent", text(ANOTHER))));
+    promptly("another gateway for a thousand addresses", change, || all_with(&watching, COUNT, ANOTHER));
 }
 
 #[test]
-fn a_thousand_neighbours_on_one_link_are_all_found() {
-    const COUNT: u32 = 1000;
+fn many_neighbours_on_one_link_are_all_found() {
+    // All namespaces together may have a thousand, as the kernel comes, and deleted ones keep theirs for a while.
+    const COUNT: u32 = 300;
     let lab = Lab::new();
-    lab.near("addr add 172.16.255.1/16 dev n0");
-    // The far end answers for every address of its own network.
+    lab.near("addr add 172.31.255.1/12 dev n0");
+    lab.far("addr add 172.31.255.2/12 dev f0");
     lab.far("route add local 172.16.0.0/16 dev lo");
-    lab.far("addr add 172.16.255.2/16 dev f0");
     let watching = lab.watch([]);
     let begin = Instant::now();
-    many(COUNT).skip(1).for_each(|ip| watching.ways.watch(ip));
-    watching.ways.watch("172.16.0.0".parse().unwrap());
-    let mut found = 0;
-    while found < COUNT - 1 {
-        let (_, _, way) = watching.next(begin + Duration::from_secs(10)).expect("every neighbour answers");
-        found += u32::from(way.is_some_and(|way| way.mac == Some(F0)));
-    }
-    println!("{found} neighbours: all found after {:?}", begin.elapsed());
+    many(COUNT).for_each(|ip| watching.ways.watch(ip));
+    println!("{COUNT} neighbours: all found after {:?}", all_with(&watching, COUNT, F0) - begin);
 }
 
 #[test]
 fn announcements_that_were_lost_are_noticed() {
     let lab = Lab::with_addresses();
-    let commands: String = (0..20_000u32)
-        .map(|number| format!("route add blackhole {}/32\n", Ipv4Addr::from(0xac10_0000 + number)))
-        .collect();
     let lost = lab.inside(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let mut events = Events::subscribe().unwrap();
-            lab.near_batch(&commands);
+            lab.near_flood();
             while let Ok(events) = tokio::time::timeout(PROMPT, events.next()).await {
                 if events.contains(&Event::Lost) {
                     return true;
@@ -353,12 +367,7 @@ fn what_changed_while_announcements_were_lost_is_found_out() {
     let closed = gate.lock().unwrap();
     // The watcher is held up in this report while far more happens than its queue holds.
     ways.watch(other);
-    let routes = |verb: &str| -> String {
-        (0..20_000u32)
-            .map(|number| format!("route {verb} blackhole {}/32\n", Ipv4Addr::from(0xac10_0000 + number)))
-            .collect()
-    };
-    lab.near_batch(&routes("add"));
+    lab.near_flood();
     lab.near(&format!("neigh replace 10.0.0.2 lladdr {} dev n0 nud permanent", text(ANOTHER)));
     drop(closed);
     let opened = Instant::now();

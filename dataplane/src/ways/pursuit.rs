@@ -10,8 +10,8 @@ const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// The longest pause. The kernel sends its own three requests, a second apart, for each question.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// The pause between two questions for a neighbour that stays doubted. The first one normally settles it within
-/// ten seconds; an entry that is doubted for a minute may be dropped from the kernel's table.
-const PAUSE_DOUBTED: Duration = Duration::from_secs(20);
+/// ten seconds, and until then further ones do nothing.
+const PAUSE_DOUBTED: Duration = Duration::from_secs(5);
 
 /// The neighbours that are wanted, and when to ask the kernel for each.
 #[derive(Debug, Default)]
@@ -116,7 +116,7 @@ impl Pursuits {
 impl Need {
     fn of(neighbour: Neighbour) -> Self {
         match neighbour {
-            Neighbour::Unknown => Self::Find,
+            Neighbour::Unknown | Neighbour::Failed => Self::Find,
             Neighbour::Doubted(_) => Self::Check,
             Neighbour::Known(_) => Self::Nothing,
         }
@@ -162,7 +162,7 @@ mod tests {
         pursuits.acquire(adjacency(1), Neighbour::Unknown, now);
         pauses(&mut pursuits, now, 3);
         let due = pursuits.deadline();
-        pursuits.learn(adjacency(1), Neighbour::Unknown, now);
+        pursuits.learn(adjacency(1), Neighbour::Failed, now);
         assert_eq!(pursuits.deadline(), due);
     }
 
@@ -172,7 +172,7 @@ mod tests {
         pursuits.acquire(adjacency(1), Neighbour::Known(MAC), now);
         assert_eq!(pursuits.deadline(), None);
         pursuits.learn(adjacency(1), Neighbour::Doubted(MAC), now);
-        assert_eq!(pauses(&mut pursuits, now, 3), [0, 20_000, 20_000]);
+        assert_eq!(pauses(&mut pursuits, now, 3), [0, 5_000, 5_000]);
         pursuits.learn(adjacency(1), Neighbour::Known(MAC), now);
         assert_eq!(pursuits.poll(now + HOUR), None);
     }
@@ -183,7 +183,7 @@ mod tests {
         pursuits.acquire(adjacency(1), Neighbour::Unknown, now);
         pauses(&mut pursuits, now, 8);
         pursuits.learn(adjacency(1), Neighbour::Known(MAC), now);
-        pursuits.learn(adjacency(1), Neighbour::Unknown, now);
+        pursuits.learn(adjacency(1), Neighbour::Failed, now);
         assert_eq!(pauses(&mut pursuits, now, 3), [0, 50, 100]);
     }
 

@@ -1,7 +1,7 @@
 //! Everything that is decided about ways, without I/O and without a clock.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -37,7 +37,8 @@ pub(super) struct Tracker {
     changes: Changes,
     relist_at: Instant,
     relisted_at: Option<Instant>,
-    reports: VecDeque<(IpAddr, Option<Way>)>,
+    /// Watched addresses whose way may differ from the one last reported.
+    reports: BTreeSet<IpAddr>,
 }
 
 /// What the kernel announced.
@@ -67,9 +68,10 @@ struct Watched {
     route: Option<Route>,
     /// The neighbour that is pursued for this address.
     adjacency: Option<Adjacency>,
-    /// Whether `way` was ever reported.
-    told: bool,
     way: Option<Way>,
+    /// Whether anything was reported yet, and what was last.
+    told: bool,
+    told_way: Option<Way>,
 }
 
 /// Changes since the last look-up.
@@ -92,7 +94,7 @@ impl Tracker {
             changes: Changes::default(),
             relist_at: now,
             relisted_at: None,
-            reports: VecDeque::new(),
+            reports: BTreeSet::new(),
         }
     }
 
@@ -127,8 +129,11 @@ impl Tracker {
             }
             Event::Neighbour(adjacency, neighbour) => self.learn_neighbour(adjacency, neighbour, now),
             Event::NeighbourGone(adjacency) => {
-                let lost = self.view.forget_neighbour(adjacency);
-                self.neighbour_changed(adjacency, lost, now);
+                if self.pursuits.wants(adjacency) {
+                    self.learn_neighbour(adjacency, Neighbour::Unknown, now);
+                } else {
+                    self.view.forget_neighbour(adjacency);
+                }
             }
             Event::Routes(prefix) => self.changes.add(prefix, now),
             Event::AnyRoute => self.changes.add_everything(now),
@@ -141,8 +146,18 @@ impl Tracker {
 
     /// The kernel was asked about one neighbour.
     pub(super) fn learn_neighbour(&mut self, adjacency: Adjacency, neighbour: Neighbour, now: Instant) {
-        let changed = self.view.learn_neighbour(adjacency, neighbour);
-        self.neighbour_changed(adjacency, changed, now);
+        let neighbour = neighbour.after(self.view.neighbour(adjacency));
+        let mac_changed = self.view.learn_neighbour(adjacency, neighbour);
+        if !self.pursuits.wants(adjacency) {
+            return;
+        }
+        self.pursuits.learn(adjacency, neighbour, now);
+        if mac_changed {
+            let users = self.watched.iter().filter(|(_, watched)| watched.adjacency == Some(adjacency));
+            for ip in users.map(|(&ip, _)| ip).collect::<Vec<_>>() {
+                self.settle(ip, now);
+            }
+        }
     }
 
     /// The kernel listed all its links and neighbours.
@@ -152,9 +167,12 @@ impl Tracker {
         neighbours: Vec<(Adjacency, Neighbour)>,
         now: Instant,
     ) {
+        let earlier = std::mem::take(&mut self.view);
         self.view.replace(interfaces, neighbours);
         for adjacency in self.pursuits.wanted() {
-            self.pursuits.learn(adjacency, self.view.neighbour(adjacency), now);
+            let neighbour = self.view.neighbour(adjacency).after(earlier.neighbour(adjacency));
+            self.view.learn_neighbour(adjacency, neighbour);
+            self.pursuits.learn(adjacency, neighbour, now);
         }
         self.changes = Changes::default();
         self.lookups.extend(self.watched.keys());
@@ -196,9 +214,18 @@ impl Tracker {
         self.pursuits.poll(now)
     }
 
-    /// The next change to report.
+    /// The next change to report. Polled after the others, so that what was broken and mended between is none.
     pub(super) fn poll_report(&mut self) -> Option<(IpAddr, Option<Way>)> {
-        self.reports.pop_front()
+        while let Some(ip) = self.reports.pop_first() {
+            if let Some(watched) = self.watched.get_mut(&ip)
+                && (!watched.told || watched.told_way != watched.way)
+            {
+                watched.told = true;
+                watched.told_way.clone_from(&watched.way);
+                return Some((ip, watched.way.clone()));
+            }
+        }
+        None
     }
 
     /// When to poll again if nothing else happens: `now` while there is something to do.
@@ -209,30 +236,14 @@ impl Tracker {
         [self.changes.due, self.pursuits.deadline()].into_iter().flatten().fold(self.relist_at, Instant::min)
     }
 
-    fn neighbour_changed(&mut self, adjacency: Adjacency, mac_changed: bool, now: Instant) {
-        if !self.pursuits.wants(adjacency) {
-            return;
-        }
-        self.pursuits.learn(adjacency, self.view.neighbour(adjacency), now);
-        if mac_changed {
-            let users = self.watched.iter().filter(|(_, watched)| watched.adjacency == Some(adjacency));
-            for ip in users.map(|(&ip, _)| ip).collect::<Vec<_>>() {
-                self.settle(ip, now);
-            }
-        }
-    }
-
-    /// Works out the way to `ip` anew, pursues its neighbour, and reports it when it is another one.
+    /// Works out the way to `ip` anew, and pursues its neighbour.
     fn settle(&mut self, ip: IpAddr, now: Instant) {
         let Some(watched) = self.watched.get_mut(&ip) else { return };
         let way = watched.route.and_then(|route| self.view.way(ip, route));
         let adjacency = watched.route.filter(|_| way.is_some()).map(|route| route.adjacency(ip));
         let old = std::mem::replace(&mut watched.adjacency, adjacency);
-        if !watched.told || watched.way != way {
-            watched.told = true;
-            watched.way.clone_from(&way);
-            self.reports.push_back((ip, way));
-        }
+        watched.way = way;
+        self.reports.insert(ip);
         if old != adjacency {
             if let Some(adjacency) = adjacency {
                 self.pursuits.acquire(adjacency, self.view.neighbour(adjacency), now);
@@ -395,9 +406,32 @@ mod tests {
         scene.handle(Event::Neighbour(gateway(1), Neighbour::Known(OTHER)));
         scene.handle(Event::Neighbour(gateway(2), Neighbour::Known(GATEWAY)));
         assert_eq!(scene.drain(), [], "nothing that matters changed");
-        scene.handle(Event::NeighbourGone(gateway(1)));
+        scene.handle(Event::Neighbour(gateway(1), Neighbour::Failed));
         assert_eq!(macs(&scene.drain()), [None; 2]);
         assert_eq!(scene.asks, [gateway(1); 2], "a lost neighbour is looked for");
+    }
+
+    #[test]
+    fn a_mac_outlives_its_entry_until_it_fails() {
+        let mut scene = Scene::watching(&["10.0.0.1"]);
+        scene.handle(Event::NeighbourGone(gateway(1)));
+        assert_eq!(scene.drain(), []);
+        assert_eq!(scene.asks, [gateway(1)], "it is looked for at once");
+        scene.tracker.learn_neighbour(gateway(1), Neighbour::Unknown, scene.now);
+        scene.tracker.relisted(vec![ethernet(1)], vec![], scene.now);
+        assert_eq!(scene.drain(), []);
+        scene.handle(Event::Neighbour(gateway(1), Neighbour::Failed));
+        assert_eq!(macs(&scene.drain()), [None]);
+        assert_eq!(scene.asks, [gateway(1); 2]);
+    }
+
+    #[test]
+    fn a_neighbour_that_answers_at_once_was_never_away() {
+        let mut scene = Scene::watching(&["10.0.0.1"]);
+        scene.handle(Event::Neighbour(gateway(1), Neighbour::Failed));
+        assert_eq!(scene.tracker.poll_ask(scene.now), Some(gateway(1)));
+        scene.tracker.learn_neighbour(gateway(1), Neighbour::Known(GATEWAY), scene.now);
+        assert_eq!(scene.drain(), []);
     }
 
     #[test]
@@ -439,7 +473,7 @@ mod tests {
         assert_eq!(reports[0].1.as_ref().unwrap().link.interface, 2);
         assert_eq!(macs(&reports), [None]);
         assert_eq!(scene.asks, [gateway(2)]);
-        scene.handle(Event::NeighbourGone(gateway(1)));
+        scene.handle(Event::Neighbour(gateway(1), Neighbour::Failed));
         scene.drain();
         assert_eq!(scene.asks, [gateway(2)], "nobody needs the old one any more");
     }
@@ -456,7 +490,7 @@ mod tests {
         assert_eq!(scene.drain(), [(ip("10.0.0.1"), None)]);
         scene.handle(Event::Interface(ethernet(1)));
         scene.pass(GATHER);
-        assert_eq!(macs(&scene.drain()), [Some(GATEWAY)]);
+        assert_eq!(macs(&scene.drain()), [None], "it may be another gateway now");
         scene.handle(Event::InterfaceGone(1));
         scene.pass(GATHER);
         assert_eq!(scene.drain(), [(ip("10.0.0.1"), None)]);

@@ -48,9 +48,11 @@ pub(super) struct Adjacency {
 /// What the kernel knows of a neighbour; the states are those of RFC 4861, section 7.3.2.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Neighbour {
-    /// There is no MAC address, or it no longer answers.
+    /// Nothing is known: there is no entry, or one that waits for its first answer.
     #[default]
     Unknown,
+    /// Nobody answered.
+    Failed,
     /// The MAC address may be old, and the kernel will not check it before there is a packet to send.
     Doubted([u8; 6]),
     /// The MAC address is good, or the kernel is about to check it by itself.
@@ -79,21 +81,24 @@ impl View {
         self.neighbours.get(&adjacency).copied().unwrap_or_default()
     }
 
-    /// Replaces everything that is known.
+    /// Replaces everything.
     pub(super) fn replace(&mut self, interfaces: Vec<Interface>, neighbours: Vec<(Adjacency, Neighbour)>) {
         self.interfaces = interfaces.into_iter().map(|interface| (interface.index, interface)).collect();
         self.neighbours = neighbours.into_iter().collect();
     }
 
-    /// Learns of an interface, and says whether that is news.
+    /// Learns of an interface, and says whether that is news. Whoever was behind it may be another when it comes up.
     pub(super) fn learn_interface(&mut self, interface: Interface) -> bool {
+        if !interface.up {
+            self.forget_neighbours(interface.index);
+        }
         let old = self.interfaces.insert(interface.index, interface.clone());
         old != Some(interface)
     }
 
     /// Forgets an interface and every neighbour on it, and says whether it was there.
     pub(super) fn forget_interface(&mut self, index: u32) -> bool {
-        self.neighbours.retain(|adjacency, _| adjacency.interface != index);
+        self.forget_neighbours(index);
         self.interfaces.remove(&index).is_some()
     }
 
@@ -103,9 +108,13 @@ impl View {
         old.mac() != neighbour.mac()
     }
 
-    /// Forgets a neighbour, and says whether its MAC address was known.
-    pub(super) fn forget_neighbour(&mut self, adjacency: Adjacency) -> bool {
-        self.neighbours.remove(&adjacency).unwrap_or_default().mac().is_some()
+    /// Forgets a neighbour.
+    pub(super) fn forget_neighbour(&mut self, adjacency: Adjacency) {
+        self.neighbours.remove(&adjacency);
+    }
+
+    fn forget_neighbours(&mut self, index: u32) {
+        self.neighbours.retain(|adjacency, _| adjacency.interface != index);
     }
 
     /// The link behind interface `index`: the bottom of its stack of VLAN interfaces, and their tags.
@@ -135,8 +144,17 @@ impl Neighbour {
     /// The MAC address that the kernel itself would send to.
     pub(super) fn mac(self) -> Option<[u8; 6]> {
         match self {
-            Self::Unknown => None,
+            Self::Unknown | Self::Failed => None,
             Self::Doubted(mac) | Self::Known(mac) => Some(mac),
+        }
+    }
+
+    /// This knowledge on top of earlier knowledge: an entry that is gone, as entries go when the kernel's table is
+    /// full or is flushed, says nothing against the MAC address that it had.
+    pub(super) fn after(self, earlier: Self) -> Self {
+        match (self, earlier.mac()) {
+            (Self::Unknown, Some(mac)) => Self::Doubted(mac),
+            _ => self,
         }
     }
 }
@@ -190,7 +208,7 @@ mod tests {
         assert!(view.learn_neighbour(adjacency, Neighbour::Known(FAR)));
         assert!(!view.learn_neighbour(adjacency, Neighbour::Doubted(FAR)), "an old address is still the address");
         assert_eq!(way(&view, 4).unwrap().mac, Some(FAR));
-        assert!(view.forget_neighbour(adjacency));
+        view.forget_neighbour(adjacency);
         assert_eq!(way(&view, 4).unwrap().mac, None);
     }
 
@@ -244,10 +262,30 @@ mod tests {
         let mut view = view([ethernet(4)]);
         assert!(!view.learn_interface(ethernet(4)));
         assert!(view.learn_interface(Interface { mtu: 9000, ..ethernet(4) }));
-        view.learn_neighbour(Adjacency { interface: 4, address: ip("192.0.2.2") }, Neighbour::Known(FAR));
         assert!(view.forget_interface(4));
         assert!(!view.forget_interface(4));
+    }
+
+    #[test]
+    fn neighbours_go_with_their_interface_and_when_it_goes_down() {
+        let adjacency = Adjacency { interface: 4, address: ip("192.0.2.2") };
+        let mut view = view([ethernet(4)]);
+        view.learn_neighbour(adjacency, Neighbour::Known(FAR));
+        view.forget_interface(4);
         view.learn_interface(ethernet(4));
-        assert_eq!(way(&view, 4).unwrap().mac, None, "its neighbours went with it");
+        assert_eq!(way(&view, 4).unwrap().mac, None);
+        view.learn_neighbour(adjacency, Neighbour::Known(FAR));
+        view.learn_interface(Interface { up: false, ..ethernet(4) });
+        view.learn_interface(ethernet(4));
+        assert_eq!(way(&view, 4).unwrap().mac, None);
+    }
+
+    #[test]
+    fn only_a_failure_speaks_against_a_mac_address() {
+        let known = Neighbour::Known(MAC);
+        assert_eq!(Neighbour::Unknown.after(known), Neighbour::Doubted(MAC));
+        assert_eq!(Neighbour::Unknown.after(Neighbour::Failed), Neighbour::Unknown);
+        assert_eq!(Neighbour::Failed.after(known), Neighbour::Failed);
+        assert_eq!(Neighbour::Doubted(FAR).after(known), Neighbour::Doubted(FAR));
     }
 }

@@ -145,11 +145,17 @@ fn parse_v6(frame: &impl Frame, ip: usize) -> Result<Datagram, Reason> {
         _ => return Err(Reason::NotUdp),
     }
     let word = |at: usize| u32::from_ne_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+    let source = Address([word(8), word(12), word(16), word(20)]);
+    let destination = Address([word(24), word(28), word(32), word(36)]);
+    // The IPv4-mapped form is how we write IPv4 addresses; on a network it is nobody's (RFC 4291, section 2.5.5.2).
+    if source.is_v4() || destination.is_v4() {
+        return Err(Reason::NotMedia);
+    }
     let network = Network {
         ip,
         ip_length: IPV6,
-        source: Address([word(8), word(12), word(16), word(20)]),
-        destination: Address([word(24), word(28), word(32), word(36)]),
+        source,
+        destination,
         ip_payload: u16::from_be_bytes([header[4], header[5]]) as usize,
     };
     parse_udp(frame, network, ip + IPV6)

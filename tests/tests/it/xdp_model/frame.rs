@@ -86,7 +86,9 @@ impl Frame {
             (IpAddr::V6(source), IpAddr::V6(to)) => (0x86dd, self.v6_header(source.octets(), to.octets(), &datagram)),
             families => unreachable!("a packet has one family: {families:?}"),
         };
-        let ethertype: u16 = self.fault(|fault| if let Fault::EtherType(other) = fault { Some(other) } else { None }).unwrap_or(ethertype);
+        let ethertype: u16 = self
+            .fault(|fault| if let Fault::EtherType(other) = fault { Some(other) } else { None })
+            .unwrap_or(ethertype);
         frame.extend(ethertype.to_be_bytes());
         frame.extend(header);
         frame.extend(datagram);
@@ -125,7 +127,8 @@ impl Frame {
     }
 
     fn v4_header(&self, source: [u8; 4], destination: [u8; 4], datagram: &[u8]) -> Vec<u8> {
-        let options = self.fault(|fault| if let Fault::Options(words) = fault { Some(words) } else { None }).unwrap_or(0);
+        let options =
+            self.fault(|fault| if let Fault::Options(words) = fault { Some(words) } else { None }).unwrap_or(0);
         let words = 5 + options.min(10);
         let total = 4 * words as u16 + datagram.len() as u16;
         let fragment = self.fault(|fault| if let Fault::Fragment(field) = fault { Some(field) } else { None });

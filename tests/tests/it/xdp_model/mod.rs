@@ -17,81 +17,102 @@ mod sum;
 mod trial;
 
 mod privileged {
-    use proptest::prelude::*;
-    use proptest::test_runner::{FileFailurePersistence, TestRunner};
+    use std::cell::RefCell;
 
-    use undertone_tests::lab::{End, Link, Mac, Namespace};
+    use proptest::prelude::*;
+    use proptest::test_runner::{FileFailurePersistence, TestError, TestRunner};
+
     use undertone_tests::Result;
+    use undertone_tests::lab::{End, Link, Mac, Namespace};
 
     use super::frame::{FRAME_BYTES_MIN, Fault};
     use super::packets::{packets, whole_packets};
     use super::scene::{Interfaces, scenes};
     use super::sequences::sequences;
-    use super::trial::Trial;
+    use super::trial::{Agreement, Trial};
 
     #[test]
     fn every_packet_fares_as_the_model_says() -> Result<()> {
-        check(3000, (scenes(), prop::collection::vec(packets(), 1..8)), |trial, (scene, packets)| {
-            trial.begin(&scene);
-            packets.iter().try_for_each(|packet| trial.packet(packet))?;
-            trial.counters()
-        })
+        check(
+            3000,
+            || (scenes(), prop::collection::vec(packets(), 1..8)),
+            |trial, (scene, packets)| {
+                trial.begin(&scene);
+                packets.iter().try_for_each(|packet| trial.packet(packet))?;
+                trial.counters()
+            },
+        )
     }
 
     #[test]
     fn a_packet_cut_short_at_any_byte_fares_as_the_model_says() -> Result<()> {
-        check(100, (scenes(), whole_packets()), |trial, (scene, packet)| {
-            trial.begin(&scene);
-            let mut lengths = FRAME_BYTES_MIN..=packet.frame(&scene).bytes().len();
-            lengths.try_for_each(|length| trial.spoilt_packet(&packet, Fault::Cut(length as u16)))?;
-            trial.counters()
-        })
+        check(
+            100,
+            || (scenes(), whole_packets()),
+            |trial, (scene, packet)| {
+                trial.begin(&scene);
+                let mut lengths = FRAME_BYTES_MIN..=packet.frame(&scene).bytes().len();
+                lengths.try_for_each(|length| trial.spoilt_packet(&packet, Fault::Cut(length as u16)))?;
+                trial.counters()
+            },
+        )
     }
 
     #[test]
     fn a_packet_with_any_byte_changed_fares_as_the_model_says() -> Result<()> {
-        check(200, (scenes(), whole_packets(), 1..=u8::MAX), |trial, (scene, packet, change)| {
-            trial.begin(&scene);
-            let bytes = packet.frame(&scene).bytes();
-            let mut changes = bytes.iter().enumerate().take(120).map(|(at, byte)| Fault::Byte(at as u16, byte ^ change));
-            changes.try_for_each(|fault| trial.spoilt_packet(&packet, fault))?;
-            trial.counters()
-        })
+        check(
+            200,
+            || (scenes(), whole_packets(), 1..=u8::MAX),
+            |trial, (scene, packet, change)| {
+                trial.begin(&scene);
+                let bytes = packet.frame(&scene).bytes();
+                let mut changes =
+                    bytes.iter().enumerate().take(120).map(|(at, byte)| Fault::Byte(at as u16, byte ^ change));
+                changes.try_for_each(|fault| trial.spoilt_packet(&packet, fault))?;
+                trial.counters()
+            },
+        )
     }
 
     #[test]
     fn streams_are_learned_locked_and_counted_as_the_model_says() -> Result<()> {
-        check(600, (scenes(), sequences(60)), |trial, (scene, events)| {
-            trial.begin(&scene);
-            events.iter().try_for_each(|event| {
-                trial.event(event)?;
-                trial.counters()
-            })
-        })
+        check(
+            600,
+            || (scenes(), sequences(60)),
+            |trial, (scene, events)| {
+                trial.begin(&scene);
+                events.iter().try_for_each(|event| {
+                    trial.event(event)?;
+                    trial.counters()
+                })
+            },
+        )
     }
 
     /// Runs a property against programs in a namespace of their own.
     fn check<S: Strategy>(
         cases: u32,
-        strategy: S,
-        property: impl Fn(&mut Trial, S::Value) -> std::result::Result<(), TestCaseError> + Send,
-    ) -> Result<()>
-    where
-        S: Send,
-    {
+        strategy: impl FnOnce() -> S + Send,
+        property: impl Fn(&mut Trial, S::Value) -> Agreement + Send + Sync,
+    ) -> Result<()> {
         let node = Namespace::create("model")?;
-        let link = Link::connect(End::new(&node, "network", Mac::local(1, 1)), End::new(&node, "mixer", Mac::local(1, 2)))?;
+        let link =
+            Link::connect(End::new(&node, "network", Mac::local(1, 1)), End::new(&node, "mixer", Mac::local(1, 2)))?;
         let interfaces = Interfaces { network: link.near.index()?, mixer: link.far.index()? };
         node.run(|| {
-            let trial = std::cell::RefCell::new(Trial::new(interfaces));
+            let trial = RefCell::new(Trial::new(interfaces));
             let config = ProptestConfig {
                 cases,
-                failure_persistence: Some(Box::new(FileFailurePersistence::Direct("proptest-regressions/xdp_model.txt"))),
+                failure_persistence: Some(Box::new(FileFailurePersistence::Direct(
+                    "proptest-regressions/xdp_model.txt",
+                ))),
                 ..ProptestConfig::default()
             };
-            let outcome = TestRunner::new(config).run(&strategy, |case| property(&mut trial.borrow_mut(), case));
-            if let Err(failure) = outcome {
-                panic!("{failure}");
+            let outcome = TestRunner::new(config).run(&strategy(), |case| property(&mut trial.borrow_mut(), case));
+            match outcome {
+                Ok(()) => {}
+                Err(TestError::Fail(reason, case)) => panic!("{reason}\n  in the case:\n{case:?}"),
+                Err(aborted) => panic!("{aborted}"),
             }
         })
     }

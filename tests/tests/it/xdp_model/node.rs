@@ -81,7 +81,8 @@ impl Node {
     /// Writes what lies in shared memory: all but devices and shapes. Rows of rules that there were become free.
     pub(super) fn write(&self, memory: &impl Memory, before: &Self) {
         let config = memory.config();
-        let addresses = ADDRESSES.map(|address| (address.ip.parse::<IpAddr>().expect("an address").into(), Some(address.alias)));
+        let addresses =
+            ADDRESSES.map(|address| (address.ip.parse::<IpAddr>().expect("an address").into(), Some(address.alias)));
         assert!(config.set_addresses(&addresses));
         config.set_ports(PORTS[0], PORTS[1]);
         config.set_mixer(

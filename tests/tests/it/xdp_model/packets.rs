@@ -66,7 +66,15 @@ struct Look {
 
 /// Any packet: most of them right, the others with up to two faults.
 pub(super) fn packets() -> impl Strategy<Value = Packet> {
-    (targets(), senders(), prop::bool::weighted(0.2), metadata(), looks(), payloads(), prop::collection::vec(faults(), 0..=2))
+    (
+        targets(),
+        senders(),
+        prop::bool::weighted(0.2),
+        metadata(),
+        looks(),
+        payloads(),
+        prop::collection::vec(faults(), 0..=2),
+    )
         .prop_map(|(to, from, is_elsewhere, metadata, look, payload, faults)| Packet {
             to,
             from,
@@ -88,8 +96,15 @@ pub(super) fn stream_packets(payload: impl Strategy<Value = Payload>) -> impl St
     let senders = prop_oneof![8 => Just(Sender::Expected), 1 => senders()];
     (ends(), senders, payload).prop_map(|(at, from, payload)| {
         let look = Look { tags: Vec::new(), class: 0, ttl: 64, label: 0, summed: true, trailer: 0 };
-        let packet =
-            Packet { to: Target::Port(at), from, is_on_mixer_link: false, metadata: 0, look, payload, faults: Vec::new() };
+        let packet = Packet {
+            to: Target::Port(at),
+            from,
+            is_on_mixer_link: false,
+            metadata: 0,
+            look,
+            payload,
+            faults: Vec::new(),
+        };
         (at, packet)
     })
 }

@@ -84,7 +84,8 @@ impl Rtp {
 
     fn bytes(&self) -> Vec<u8> {
         let flag = |is_set: bool, bit: u8| if is_set { bit } else { 0 };
-        let first = 0x80 | flag(self.padding.is_some(), 0x20) | flag(self.extension.is_some(), 0x10) | self.contributing;
+        let first =
+            0x80 | flag(self.padding.is_some(), 0x20) | flag(self.extension.is_some(), 0x10) | self.contributing;
         let mut bytes = vec![first, flag(self.marker, 0x80) | self.payload_type];
         bytes.extend(self.sequence.to_be_bytes());
         bytes.extend((160 * u32::from(self.sequence)).to_be_bytes());

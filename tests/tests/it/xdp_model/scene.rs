@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use proptest::prelude::*;
-use undertone_abi::{
-    Clock, Dscp, Endpoint, GroupPlan, Hop, Kind, Local, Policy, RowIndex, Rule, Shapes, Tag, Via,
-};
+use undertone_abi::{Clock, Dscp, Endpoint, GroupPlan, Hop, Kind, Local, Policy, RowIndex, Rule, Shapes, Tag, Via};
 
 use super::node::{ADDRESSES, GROUPS, HOP_MIXER, Node, PORTS};
 
@@ -56,7 +54,7 @@ struct End {
 }
 
 /// One end of one stream.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct At {
     pub(super) stream: u8,
     pub(super) end: u8,
@@ -118,8 +116,7 @@ fn streams() -> impl Strategy<Value = Stream> {
 
 fn party_ends() -> impl Strategy<Value = End> {
     let party = prop::option::weighted(0.9, (0..3_u8, 4000..4003_u16));
-    (0..ADDRESSES.len() as u8, party, rules())
-        .prop_map(|(local, party, rule)| End { local: Local(local), party, rule })
+    (0..ADDRESSES.len() as u8, party, rules()).prop_map(|(local, party, rule)| End { local: Local(local), party, rule })
 }
 
 /// Any rule, but for its kind and where it leads to.

@@ -58,8 +58,12 @@ fn media() -> impl Strategy<Value = Event> {
     });
     let payload = prop_oneof![9 => rtp, 1 => rtcp()];
     let count = prop_oneof![6 => Just(1), 1 => 2..35_u8];
-    (stream_packets(payload), steps(), count)
-        .prop_map(|((at, packet), step, count)| Event::Media { at, packet: Box::new(packet), step, count })
+    (stream_packets(payload), steps(), count).prop_map(|((at, packet), step, count)| Event::Media {
+        at,
+        packet: Box::new(packet),
+        step,
+        count,
+    })
 }
 
 /// One further mostly, else a duplicate, a gap, a late packet or a jump.

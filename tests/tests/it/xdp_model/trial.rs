@@ -56,7 +56,7 @@ impl Trial {
     /// Makes the node that of `scene`, with streams that nothing has happened to.
     pub(super) fn begin(&mut self, scene: &Scene) {
         self.scene = scene.clone();
-        self.model = Model { node: scene.node(self.interfaces), ..Model::default() };
+        self.model = Model::new(scene.node(self.interfaces));
         self.program.set_node(&self.model.node).unwrap_or_else(|error| panic!("{error}"));
         for port in scene.ports() {
             let epoch = self.program.epoch(port).next_stream();
@@ -131,7 +131,7 @@ impl Trial {
         let run = self.program.run(&bytes, interface, packet.metadata).unwrap_or_else(|error| panic!("{error}"));
         // The model knows no time: a case that takes long may close the window for learning, and says nothing.
         prop_assume!(self.begun.elapsed() < Duration::from_millis(LEARN_WINDOW_MS / 2));
-        let told = || format!("{frame:#?}\n  arrived:\n{}", dump(&bytes));
+        let told = || format!("  {frame:?}\n  arrived:\n{}", dump(&bytes));
         self.compare(&run, &expected).map_err(|error| TestCaseError::fail(format!("{error}\n{}", told())))?;
         match &expected.leaves {
             Some(leaving) => compare_checksums(&bytes, leaving, &run.frame)
@@ -169,14 +169,13 @@ impl Trial {
         match leaving.by {
             By::Device(_) => prop_assert!(run.metadata.is_empty(), "metadata is left: {:x?}", run.metadata),
             By::Shape { group, original, .. } => {
-                self.serial = self.serial.wrapping_add(1);
-                let expected = CopyMark {
-                    magic: CopyMark::MAGIC,
-                    group: group.into(),
-                    serial: self.serial,
-                    original: original.map_or(0, |slot| 1 + u32::from(slot)),
-                };
-                prop_assert_eq!(mark(&run.metadata), Some(expected), "the mark for the egress program");
+                let mark = mark(&run.metadata);
+                let serial = mark.map_or(self.serial, |mark| mark.serial);
+                let original = original.map_or(0, |slot| 1 + u32::from(slot));
+                let expected = CopyMark { magic: CopyMark::MAGIC, group: group.into(), serial, original };
+                prop_assert_eq!(mark, Some(expected), "the mark for the egress program");
+                prop_assert_ne!(serial, self.serial, "two packets bear one serial");
+                self.serial = serial;
             }
         }
         Ok(())
@@ -187,7 +186,13 @@ impl Trial {
 fn compare_checksums(arrived: &[u8], leaving: &Leaving, left: &[u8]) -> Agreement {
     if Checksums::of(arrived) == Some(Checksums::RIGHT) {
         let after = Checksums::of(left);
-        prop_assert_eq!(after, Some(Checksums::RIGHT), "the checksums of what leaves by {:?}:\n{}", leaving.by, dump(left));
+        prop_assert_eq!(
+            after,
+            Some(Checksums::RIGHT),
+            "the checksums of what leaves by {:?}:\n{}",
+            leaving.by,
+            dump(left)
+        );
     }
     Ok(())
 }
@@ -195,7 +200,8 @@ fn compare_checksums(arrived: &[u8], leaving: &Leaving, left: &[u8]) -> Agreemen
 fn stay_on_one_cpu() {
     let this_thread = Pid::from_raw(0);
     let allowed = sched_getaffinity(this_thread).expect("the kernel knows where a thread may run");
-    let cpu = (0..CpuSet::count()).find(|cpu| allowed.is_set(*cpu).unwrap_or(false)).expect("a thread may run somewhere");
+    let cpu =
+        (0..CpuSet::count()).find(|cpu| allowed.is_set(*cpu).unwrap_or(false)).expect("a thread may run somewhere");
     let mut one = CpuSet::new();
     one.set(cpu).expect("a CPU of the set");
     sched_setaffinity(this_thread, &one).expect("a thread may stay where it may run");

@@ -97,14 +97,18 @@ fn read_v6(mut rest: Rest<'_>) -> Result<Headers, Reason> {
         0 | 43 | 50 | 51 | 60 | 135 | 139 | 140 => return Err(Reason::Options),
         _ => return Err(Reason::NotUdp),
     }
-    let address = |at: usize| {
+    let [source, destination] = [8, 24].map(|at| {
         let octets: [u8; 16] = header[at..at + 16].try_into().expect("sixteen bytes");
-        IpAddr::from(Ipv6Addr::from(octets))
-    };
+        Ipv6Addr::from(octets)
+    });
+    // IPv4-mapped addresses are for programs, not for networks.
+    if source.to_ipv4_mapped().is_some() || destination.to_ipv4_mapped().is_some() {
+        return Err(Reason::NotMedia);
+    }
     let network = Network {
         ip,
-        source: address(8),
-        destination: address(24),
+        source: source.into(),
+        destination: destination.into(),
         class: header[0] << 4 | header[1] >> 4,
         ttl: header[7],
         payload: Some(usize::from(u16::from_be_bytes([header[4], header[5]]))),

@@ -101,6 +101,11 @@ enum Way {
 }
 
 impl Model {
+    /// A node that nothing has happened to.
+    pub(super) fn new(node: Node) -> Self {
+        Self { node, ports: BTreeMap::new() }
+    }
+
     /// A packet arrives on an interface.
     pub(super) fn arrive(&mut self, frame: &[u8], interface: u32) -> Outcome {
         let mut moved = None;
@@ -141,7 +146,12 @@ impl Model {
         }
     }
 
-    fn walk(&mut self, frame: &[u8], interface: u32, moved: &mut Option<RowIndex>) -> Result<(Reason, Leaving), Reason> {
+    fn walk(
+        &mut self,
+        frame: &[u8],
+        interface: u32,
+        moved: &mut Option<RowIndex>,
+    ) -> Result<(Reason, Leaving), Reason> {
         let headers = Headers::read(frame)?;
         let (local, from_mixer) = media_address(headers.destination.ip()).ok_or(Reason::NotMedia)?;
         if !(PORTS[0]..=PORTS[1]).contains(&headers.destination.port()) {
@@ -213,7 +223,9 @@ impl Model {
             Way::Party(reason) => (reason, self.towards_party(rule, is_rtp)?, shapes.forward),
             Way::Mixer(reason, to) => (reason, self.towards_mixer(index, to)?, shapes.divert),
             Way::Nowhere(reason) if rule.group == 0 => return Err(reason),
-            Way::Nowhere(_) => return self.broadcast(Reason::CopiedOnly, frame.to_vec(), rule.group, shapes.hold, None),
+            Way::Nowhere(_) => {
+                return self.broadcast(Reason::CopiedOnly, frame.to_vec(), rule.group, shapes.hold, None);
+            }
         };
         let frame = leave.rewrite(frame)?;
         if rule.group == 0 {
@@ -339,5 +351,6 @@ fn media_address(ip: IpAddr) -> Option<(Local, bool)> {
 
 /// An endpoint that was signalled; a half-open stream has none yet.
 fn known(endpoint: Endpoint) -> Option<SocketAddr> {
-    (endpoint != Endpoint::NONE).then(|| endpoint.into())
+    let socket = SocketAddr::from(endpoint);
+    (!socket.ip().is_unspecified()).then_some(socket)
 }

@@ -22,7 +22,8 @@ impl Report {
         let mut report = Self::default();
         let mut run: Option<Run> = None;
         for packet in history {
-            let goes_on = run.as_mut().is_some_and(|run| run.ssrc == packet.ssrc && run.hear(packet.sequence, &mut report));
+            let goes_on =
+                run.as_mut().is_some_and(|run| run.ssrc == packet.ssrc && run.hear(packet.sequence, &mut report));
             if !goes_on {
                 report.ssrc_changes += u32::from(run.is_some());
                 report.lost += run.map_or(0, |run| run.lost());

@@ -1,0 +1,94 @@
+//! Which rows there are.
+
+use anyhow::Result;
+
+use crate::{
+    dataplane::{
+        forwarding::{Forwarding, Load, Relay},
+        rule_write::RuleWrite,
+    },
+    rounds::Row,
+};
+
+/// What a row measures.
+pub(super) enum Subject {
+    /// A program that redirects and does nothing else.
+    Bare,
+    /// The product.
+    Relay(Load),
+    /// Writing rules.
+    RuleWrite,
+}
+
+/// A row that can be measured.
+pub(super) struct Plan {
+    pub(super) name: &'static str,
+    subject: Subject,
+    ratio_to: Option<&'static str>,
+}
+
+/// Every row, in the order of the table.
+pub(super) const ALL: &[Plan] = &[
+    Plan { name: "bare-redirect", subject: Subject::Bare, ratio_to: None },
+    relay("forward-1024", Load { streams_log2: 10, ..Load::PLAIN }, "bare-redirect"),
+    relay("forward-65536", Load { streams_log2: 16, ..Load::PLAIN }, "bare-redirect"),
+    relay("forward-262144", Load::PLAIN, "bare-redirect"),
+    relay("forward-262144-random", Load { shuffled: true, ..Load::PLAIN }, "bare-redirect"),
+    relay("forward-ipv6", Load { frames: Frames::V6, ..Load::PLAIN }, "forward-262144"),
+    relay("forward-vlan", Load { frames: Frames::Vlan, ..Load::PLAIN }, "forward-262144"),
+    relay("copies-1", copies(1), "forward-1024"),
+    relay("copies-2", copies(2), "forward-1024"),
+    relay("copies-4", copies(4), "forward-1024"),
+    relay("copies-8", copies(8), "forward-1024"),
+    relay("generic", Load { streams_log2: 10, relay: Relay::Generic, ..Load::PLAIN }, "forward-1024"),
+    Plan { name: "rule-write", subject: Subject::RuleWrite, ratio_to: None },
+];
+
+/// What the frames look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Frames {
+    V4,
+    /// IPv4 with one VLAN tag, which is replaced by another.
+    Vlan,
+    V6,
+}
+
+/// Streams that are copied have a replication group each. They are as few as fit the tables' default size.
+const fn copies(copies: u8) -> Load {
+    Load { streams_log2: 10, copies, ..Load::PLAIN }
+}
+
+const fn relay(name: &'static str, load: Load, ratio_to: &'static str) -> Plan {
+    Plan { name, subject: Subject::Relay(load), ratio_to: Some(ratio_to) }
+}
+
+/// The names of all rows.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    ALL.iter().map(|plan| plan.name)
+}
+
+impl Plan {
+    /// Builds what the row needs, with measurements of `seconds`.
+    pub(super) fn prepare(&self, seconds: f64) -> Result<Box<dyn Row>> {
+        let (name, ratio_to) = (self.name, self.ratio_to);
+        Ok(match &self.subject {
+            Subject::Bare => Box::new(Forwarding::bare(name, ratio_to, seconds)?),
+            Subject::Relay(load) => Box::new(Forwarding::relay(name, ratio_to, *load, seconds)?),
+            Subject::RuleWrite => Box::new(RuleWrite::new(name)?),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_ratio_is_to_a_row_that_is_measured_before() {
+        for (index, plan) in ALL.iter().enumerate() {
+            if let Some(to) = plan.ratio_to {
+                assert!(ALL[..index].iter().any(|earlier| earlier.name == to), "{} to {to}", plan.name);
+            }
+        }
+    }
+}

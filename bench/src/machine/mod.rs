@@ -1,0 +1,9 @@
+//! What the benchmarks need of the machine: a core to themselves, and a network to themselves.
+
+mod core;
+mod link;
+mod namespace;
+
+pub(crate) use self::core::{go_first, pin};
+pub(crate) use link::{ethtool, ip};
+pub(crate) use namespace::Namespace;

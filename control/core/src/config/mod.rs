@@ -1,0 +1,176 @@
+//! The configuration: one TOML text, read into typed values or refused with lines and keys.
+//!
+//! `control/undertone.example.toml` is the reference for operators; a test parses it.
+
+mod document;
+mod error;
+mod media;
+mod relay;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
+
+use undertone_core::Relay;
+
+use self::document::Document;
+pub use self::{
+    error::{ConfigError, Problem},
+    relay::rtcp_of,
+};
+use crate::names::PathChoice;
+
+/// Where the control socket is unless the configuration says otherwise.
+pub const SOCKET_DEFAULT: &str = "/run/undertone/undertone.sock";
+/// Where programs and tables are pinned unless the configuration says otherwise.
+pub const PINS_DEFAULT: &str = "/sys/fs/bpf/undertone";
+
+/// Everything that an operator decides.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `[media]`.
+    pub media: Media,
+    /// `[control]`.
+    pub control: Control,
+    /// `[[relay]]`, with the RTCP relays that belong to them.
+    pub relays: Vec<StaticRelay>,
+    lines: BTreeMap<String, usize>,
+}
+
+/// Where media comes in and how it is forwarded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Media {
+    /// The media addresses, all different.
+    pub addresses: Vec<IpAddr>,
+    /// The media ports of each.
+    pub ports: PortRange,
+    /// The interfaces that media arrives on; may be empty on the `io_uring` path.
+    pub interfaces: Vec<String>,
+    /// The path that packets take.
+    pub path: PathChoice,
+    /// Room for replication groups.
+    pub groups: u32,
+    /// Where programs and tables are pinned; `None` pins nothing.
+    pub pins: Option<PathBuf>,
+    /// The link to the local mixer; `None` leaves it to the data plane.
+    pub mixer_interface: Option<String>,
+    /// The local mixer's address; `None` leaves it to the data plane.
+    pub mixer_address: Option<Ipv4Addr>,
+}
+
+/// Ports, `first` even and below `last`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortRange {
+    /// The first.
+    pub first: u16,
+    /// The last.
+    pub last: u16,
+}
+
+/// How the daemon is spoken to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Control {
+    /// The Unix socket that it answers on.
+    pub socket: PathBuf,
+}
+
+/// A relay that stands in the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StaticRelay {
+    /// The relay.
+    pub relay: Relay,
+    /// What else becomes of the stream that arrives from its party `a`.
+    pub from_a: Extras,
+    /// What else becomes of the stream that arrives from its party `b`.
+    pub from_b: Extras,
+    /// The line of the configuration that it begins in.
+    pub line: usize,
+}
+
+/// What becomes of a stream besides being relayed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// Where copies of it go.
+    pub copies: Vec<SocketAddr>,
+    /// Whether it goes through the mixer.
+    pub divert: bool,
+}
+
+impl Config {
+    /// Reads a configuration. Any text is answered, none makes it panic, and an error tells all that is wrong.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let document = Document::parse(text)?;
+        let read = read(&document);
+        let ((media, control, relays), lines) = document.finish(read)?;
+        Ok(Self { media, control, relays, lines })
+    }
+
+    /// What keeps this configuration from taking the place of `running` in a daemon that goes on: values that are
+    /// looked at only when it starts.
+    pub fn needs_restart(&self, running: &Self) -> Vec<Problem> {
+        let (new, old) = (&self.media, &running.media);
+        let fixed = [
+            ("media.addresses", new.addresses == old.addresses),
+            ("media.ports", new.ports == old.ports),
+            ("media.interfaces", new.interfaces == old.interfaces),
+            ("media.path", new.path == old.path),
+            ("media.groups", new.groups == old.groups),
+            ("media.pins", new.pins == old.pins),
+            ("media.mixer.interface", new.mixer_interface == old.mixer_interface),
+            ("media.mixer.address", new.mixer_address == old.mixer_address),
+            ("control.socket", self.control == running.control),
+        ];
+        let changed = fixed.into_iter().filter(|(_, same)| !same);
+        changed
+            .map(|(key, _)| Problem {
+                line: self.lines.get(key).copied().unwrap_or(1),
+                key: key.into(),
+                wrong: "this differs from what the daemon was started with".into(),
+                way_out: "restart the daemon to change it (pinned streams go on meanwhile), or put it back".into(),
+            })
+            .collect()
+    }
+}
+
+fn read(document: &Document<'_>) -> Option<(Media, Control, Vec<StaticRelay>)> {
+    let root = document.root();
+    let media = root
+        .required_section("media", r#"[media] with addresses = ["192.0.2.10"] and ports = "20000-39999" below"#)
+        .and_then(|section| Media::read(&section));
+    let control = Control::read(root.section("control"));
+    let relays = relay::read(&root.sections("relay"), media.as_ref());
+    root.finish();
+    Some((media?, control?, relays))
+}
+
+impl Control {
+    fn read(section: Option<document::Section<'_>>) -> Option<Self> {
+        let Some(section) = section else { return Some(Self { socket: SOCKET_DEFAULT.into() }) };
+        let socket = section.or_default("socket", values::socket_path, SOCKET_DEFAULT.into());
+        section.finish();
+        Some(Self { socket: socket? })
+    }
+}
+
+impl PortRange {
+    /// Whether `port` is one of them.
+    pub const fn contains(self, port: u16) -> bool {
+        self.first <= port && port <= self.last
+    }
+
+    /// How many there are.
+    pub const fn count(self) -> usize {
+        self.last as usize - self.first as usize + 1
+    }
+}
+
+impl std::fmt::Display for PortRange {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}-{}", self.first, self.last)
+    }
+}

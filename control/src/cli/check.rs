@@ -1,0 +1,80 @@
+//! `undertone check`.
+
+use std::{fmt::Write as _, path::PathBuf};
+
+use serde_json::json;
+use undertone_control_core::{Config, names::Named as _};
+
+use super::{
+    output::{grouped, print, print_json},
+    run::CONFIG_DEFAULT,
+};
+use crate::{daemon::read_config, failure::Failure};
+
+/// Read a configuration and say what is in it, or what is wrong with it
+///
+/// Nothing is touched and no daemon is needed. Every problem is told at once, with its line and key; the exit status is
+/// then 2.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  undertone check --config new.toml && mv new.toml /etc/undertone/undertone.toml && undertone reload"
+)]
+pub(super) struct Args {
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = CONFIG_DEFAULT)]
+    config: PathBuf,
+
+    /// Print the summary as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let config = read_config(&args.config)?;
+    if args.json { print_json(&summary_json(&config)) } else { print(&summary(&config, args)) }
+}
+
+fn summary(config: &Config, args: &Args) -> String {
+    let media = &config.media;
+    let addresses: Vec<_> = media.addresses.iter().map(ToString::to_string).collect();
+    let ports = media.ports.count() * addresses.len();
+    let interfaces = if media.interfaces.is_empty() { "none".into() } else { media.interfaces.join(", ") };
+    let pins = media
+        .pins
+        .as_ref()
+        .map_or("nothing is pinned: streams end with the daemon".into(), |pins| pins.display().to_string());
+    let rows = [
+        ("media addresses", addresses.join(", ")),
+        ("media ports", format!("{} ({} in all)", media.ports, grouped(ports as u64))),
+        ("interfaces", interfaces),
+        ("path", media.path.name().into()),
+        ("pins", pins),
+        ("control socket", config.control.socket.display().to_string()),
+        ("relays", format!("{} ({} copies)", config.relays.len(), copies(config))),
+    ];
+    let mut text = format!("{} is right\n", args.config.display());
+    for (what, value) in rows {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  {what:<16}{value}");
+    }
+    text
+}
+
+fn summary_json(config: &Config) -> serde_json::Value {
+    let media = &config.media;
+    json!({
+        "addresses": media.addresses,
+        "ports": media.ports.to_string(),
+        "interfaces": media.interfaces,
+        "path": media.path.name(),
+        "groups": media.groups,
+        "pins": media.pins,
+        "socket": config.control.socket,
+        "relays": config.relays.len(),
+        "copies": copies(config),
+    })
+}
+
+fn copies(config: &Config) -> usize {
+    config.relays.iter().map(|relay| relay.from_a.copies.len() + relay.from_b.copies.len()).sum()
+}

@@ -1,0 +1,180 @@
+//! Answers to requests.
+
+use std::net::SocketAddr;
+
+use tracing::info;
+use undertone_control_core::config::rtcp_of;
+use undertone_core::{MonitorPort, PlaneError, Relay};
+use undertone_dataplane::monotonic_ns;
+
+use super::Daemon;
+use crate::protocol::{Answer, Code, PortName, Refusal, Request, Stream};
+
+impl Daemon {
+    /// Does what a request asks for. Captures and reloads are the event loop's.
+    pub(super) fn answer(&self, request: &Request) -> Answer {
+        let did = match request {
+            Request::Status => return self.answer_status(),
+            Request::Streams { ports } => return self.answer_streams(ports),
+            Request::AddRelay { relay, rtcp } => self.add_relay(relay.into(), *rtcp),
+            Request::ChangeRelay { relay, rtcp } => self.change_relay(relay.into(), *rtcp),
+            Request::RemoveRelay { port, rtcp } => self.remove_relay(*port, *rtcp),
+            Request::AddCopy { port, to } => self.add_copy(*port, *to),
+            Request::RemoveCopy { port, to } => self.remove_copy(*port, *to),
+            Request::Divert { port, on } => self.divert(*port, *on),
+            Request::Reload | Request::Capture { .. } => Err(Refusal::new(Code::BadRequest, "not here")),
+        };
+        match did {
+            Ok(did) => {
+                did.iter().for_each(|did| info!("asked for: {did}"));
+                Answer::Done { did }
+            }
+            Err(refusal) => Answer::Error(refusal),
+        }
+    }
+
+    /// The media port that a request names.
+    pub(super) fn find(&self, name: PortName) -> Result<SocketAddr, Refusal> {
+        let config = self.config.borrow();
+        let ports = config.media.addresses.iter().map(|ip| SocketAddr::new(*ip, name.port));
+        let named: Vec<_> = ports.filter(|at| name.names(*at) && self.dataplane.report(*at).is_ok()).collect();
+        match named[..] {
+            [at] => Ok(at),
+            [] => {
+                Err(Refusal::new(Code::NotFound, format!("no stream at media port {name}")).with_way_out(LIST_STREAMS))
+            }
+            [first, ..] => {
+                let all: Vec<_> = named.iter().map(ToString::to_string).collect();
+                let error = format!("several streams are at port {name}: {}", all.join(", "));
+                Err(Refusal::new(Code::NotFound, error).with_way_out(format!("name one in full, like {first}")))
+            }
+        }
+    }
+
+    fn answer_status(&self) -> Answer {
+        match self.status() {
+            Ok(status) => Answer::Status(Box::new(status)),
+            Err(error) => Answer::Error(Refusal::new(Code::Refused, error.to_string())),
+        }
+    }
+
+    fn answer_streams(&self, ports: &[PortName]) -> Answer {
+        let now_ns = monotonic_ns();
+        if ports.is_empty() {
+            return Answer::Streams(
+                self.dataplane.reports().iter().map(|report| Stream::new(report, now_ns)).collect(),
+            );
+        }
+        let mut streams = Vec::new();
+        for name in ports {
+            let report = self.find(*name).and_then(|at| self.dataplane.report(at).map_err(|error| refused(&error)));
+            match report {
+                Ok(report) => streams.push(Stream::new(&report, now_ns)),
+                Err(refusal) => return Answer::Error(refusal),
+            }
+        }
+        Answer::Streams(streams)
+    }
+
+    fn add_relay(&self, relay: Relay, rtcp: bool) -> Result<Vec<String>, Refusal> {
+        let companion = companion(&relay, rtcp)?;
+        self.dataplane.add(&relay).map_err(|error| refused(&error))?;
+        if let Some(companion) = companion
+            && let Err(error) = self.dataplane.add(&companion)
+        {
+            // It was added a moment ago; nothing else can have removed it.
+            let _ = self.dataplane.remove(relay.a.local);
+            return Err(refused(&error));
+        }
+        Ok(done("added the relay", Some(&relay), companion.as_ref()))
+    }
+
+    fn change_relay(&self, relay: Relay, rtcp: bool) -> Result<Vec<String>, Refusal> {
+        let companion = companion(&relay, rtcp)?;
+        // Asked first, so that either both are changed or none.
+        for relay in companion.iter() {
+            self.dataplane.report(relay.a.local).map_err(|error| refused(&error))?;
+        }
+        for relay in std::iter::once(&relay).chain(&companion) {
+            self.dataplane.change(relay).map_err(|error| refused(&error))?;
+        }
+        Ok(done("changed the relay", Some(&relay), companion.as_ref()))
+    }
+
+    fn remove_relay(&self, port: PortName, rtcp: bool) -> Result<Vec<String>, Refusal> {
+        let at = self.find(port)?;
+        let next = rtcp.then(|| PortName { ip: Some(at.ip()), port: at.port().saturating_add(1) });
+        let next = next.map(|next| self.find(next)).transpose()?;
+        let mut did = Vec::new();
+        for at in std::iter::once(at).chain(next) {
+            self.dataplane.remove(at).map_err(|error| refused(&error))?;
+            did.push(format!("removed the relay at {at}"));
+        }
+        Ok(did)
+    }
+
+    fn add_copy(&self, port: PortName, to: SocketAddr) -> Result<Vec<String>, Refusal> {
+        let at = self.find(port)?;
+        self.dataplane.add_copy(at, MonitorPort::Network(to)).map_err(|error| refused(&error))?;
+        Ok(vec![format!("copying {at} to {to}")])
+    }
+
+    fn remove_copy(&self, port: PortName, to: SocketAddr) -> Result<Vec<String>, Refusal> {
+        let at = self.find(port)?;
+        let report = self.dataplane.report(at).map_err(|error| refused(&error))?;
+        let copy = report.copies.iter().find(|(_, goes)| *goes == MonitorPort::Network(to));
+        let (id, _) = copy.ok_or_else(|| {
+            let error = format!("{at} has no copy to {to}");
+            Refusal::new(Code::NotFound, error)
+                .with_way_out("`undertone streams --json` lists the copies of each stream")
+        })?;
+        self.dataplane.remove_copy(at, *id).map_err(|error| refused(&error))?;
+        Ok(vec![format!("ended the copy of {at} to {to}")])
+    }
+
+    fn divert(&self, port: PortName, on: bool) -> Result<Vec<String>, Refusal> {
+        let at = self.find(port)?;
+        self.dataplane.set_divert(at, on).map_err(|error| refused(&error))?;
+        Ok(vec![if on { format!("diverting {at} through the mixer") } else { format!("{at} is no longer diverted") }])
+    }
+}
+
+const LIST_STREAMS: &str = "`undertone streams` lists all";
+
+/// What the data plane would not do, as an answer.
+pub(super) fn refused(error: &PlaneError) -> Refusal {
+    let (code, way_out) = match error {
+        PlaneError::NoStream { .. } => (Code::NotFound, Some(LIST_STREAMS)),
+        PlaneError::NoCopy { .. } => (Code::NotFound, None),
+        PlaneError::PortInUse { .. } => {
+            (Code::Refused, Some("`undertone relay change` changes what is there, `undertone relay remove` ends it"))
+        }
+        PlaneError::NotOurs { .. } | PlaneError::OutsideRange { .. } => {
+            (Code::Refused, Some("take a media address and port of the configuration's [media] section"))
+        }
+        _ => (Code::Refused, None),
+    };
+    Refusal { code, error: error.to_string(), way_out: way_out.map(Into::into) }
+}
+
+fn companion(relay: &Relay, rtcp: bool) -> Result<Option<Relay>, Refusal> {
+    if !rtcp {
+        return Ok(None);
+    }
+    let companion = rtcp_of(relay).ok_or_else(|| {
+        Refusal::new(
+            Code::Refused,
+            "there is no RTCP on the next ports: the relay is not of kind rtp, or has no next port",
+        )
+        .with_way_out("leave --rtcp out")
+    })?;
+    Ok(Some(companion))
+}
+
+fn done(what: &str, relay: Option<&Relay>, companion: Option<&Relay>) -> Vec<String> {
+    let describe = |relay: &Relay| {
+        let undertone_core::Relay { a, b, .. } = relay;
+        format!("{what} {} = {} with {} = {}", a.peer, a.local, b.local, b.peer)
+    };
+    relay.into_iter().chain(companion).map(describe).collect()
+}

@@ -1,0 +1,63 @@
+//! Telling how the daemon is.
+
+use undertone_dataplane::{Fate, OpenError, Reason};
+
+use super::Daemon;
+use crate::protocol::{Adoption, InterfaceStatus, ReasonCount, Status, Usage};
+
+impl Daemon {
+    /// Everything about the daemon and its data plane that is not about one stream.
+    pub(super) fn status(&self) -> Result<Status, OpenError> {
+        let config = self.config.borrow();
+        let interface = |it: undertone_dataplane::InterfacePath| InterfaceStatus {
+            interface: it.interface,
+            path: it.path.key().into(),
+            reason: it.reason,
+        };
+        let adopted = self.dataplane.adopted();
+        Ok(Status {
+            program_version: env!("CARGO_PKG_VERSION").into(),
+            pid: std::process::id(),
+            uptime_s: self.started.elapsed().as_secs(),
+            config: self.config_file.clone(),
+            pins: config.media.pins.clone().filter(|_| !super::open::is_sockets(&self.dataplane)),
+            interfaces: self.dataplane.paths().into_iter().map(interface).collect(),
+            adopted: Adoption { tables: adopted.tables, streams: adopted.streams },
+            relays_configured: config.relays.len(),
+            captures: self.captures.get(),
+            problems: self.problems.borrow().clone(),
+            capacity: self.usage(),
+            reasons: self.dataplane.reasons()?.into_iter().map(count).collect(),
+        })
+    }
+
+    fn usage(&self) -> Vec<Usage> {
+        let it = self.dataplane.capacity();
+        let usage = |what: &str, used: u64, max: u64| Usage { what: what.into(), used, max };
+        vec![
+            usage("media ports", it.streams as u64, it.ports as u64),
+            usage("replication groups", it.groups.into(), it.groups_max.into()),
+            usage("next hops", it.hops.into(), it.hops_max.into()),
+            usage("output devices", it.devices as u64, it.devices_max.into()),
+            usage("device lists", it.shapes as u64, it.shapes_max.into()),
+            usage("destinations resolved", it.destinations_resolved as u64, it.destinations as u64),
+        ]
+    }
+}
+
+fn count((reason, packets): (Reason, u64)) -> ReasonCount {
+    ReasonCount {
+        reason: reason.key().into(),
+        fate: fate(reason.fate()).into(),
+        packets,
+        help: reason.help().trim().into(),
+    }
+}
+
+const fn fate(fate: Fate) -> &'static str {
+    match fate {
+        Fate::Sent => "sent",
+        Fate::Passed => "passed",
+        Fate::Dropped => "dropped",
+    }
+}
