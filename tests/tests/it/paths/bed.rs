@@ -6,7 +6,7 @@ use std::{
 };
 
 use undertone_dataplane::{
-    Clock, Dataplane, End, Kind, MixerOptions, MonitorPort, Node, Options, PathChoice, Policy, Reason, Relay,
+    Clock, Dataplane, End, Kind, MixerOptions, MonitorPort, Node, Options, PathChoice, PlaneError, Policy, Reason, Relay,
     StreamReport,
 };
 use undertone_tests::{
@@ -62,7 +62,7 @@ impl Bed {
             kind: Kind::Rtp,
             clock: Clock::Hz8000,
         };
-        self.plane.add(&relay).map_err(failed)?;
+        self.drive(|plane| plane.add(&relay))?;
         self.wait_for_ways(&[a.local().ip(), b.local().ip()])?;
         Ok(Call { caller: a, agent: b, relay })
     }
@@ -70,7 +70,7 @@ impl Bed {
     /// A monitor port on the monitor's host, of which the stream at `at` sends copies.
     pub(crate) fn monitor(&self, family: Family, at: SocketAddr) -> Result<Endpoint> {
         let monitor = bind(&self.lab.monitor, family)?;
-        self.plane.add_copy(at, MonitorPort::Network(monitor.local())).map_err(failed)?;
+        self.drive(|plane| plane.add_copy(at, MonitorPort::Network(monitor.local())))?;
         self.wait_for_ways(&[monitor.local().ip()])?;
         Ok(monitor)
     }
@@ -80,6 +80,14 @@ impl Bed {
             let capacity = self.plane.capacity();
             (capacity.destinations == capacity.destinations_resolved).then_some(())
         })
+    }
+
+    /// Drives the data plane from within the appliance, where its devices are.
+    pub(crate) fn drive<T: Send>(
+        &self,
+        action: impl FnOnce(&Dataplane) -> std::result::Result<T, PlaneError> + Send,
+    ) -> Result<T> {
+        self.lab.appliance.run(|| action(&self.plane))?.map_err(failed)
     }
 
     /// Waits until the stream at `at` has counted `packets`.
