@@ -67,6 +67,28 @@ impl Bed {
         Ok(Call { caller: a, agent: b, relay })
     }
 
+    /// A relay that holds the way to `endpoint`, on the monitor's host.
+    pub(crate) fn call_to(&self, endpoint: &Endpoint, port: u16) -> Result<Call> {
+        let caller = bind(&self.lab.caller, Family::V4)?;
+        let agent = bind(&self.lab.monitor, Family::V4)?;
+        let end = |site: &Site, port, peer| End {
+            local: SocketAddr::new(site.facing_address(Family::V4), port),
+            peer,
+            learn: Policy::Strict,
+            sends: true,
+            dscp: None,
+        };
+        let relay = Relay {
+            a: end(&self.lab.caller, port, caller.local()),
+            b: end(&self.lab.monitor, port + 2, endpoint.local()),
+            kind: Kind::Rtp,
+            clock: Clock::Hz8000,
+        };
+        self.drive(|plane| plane.add(&relay))?;
+        self.wait_for_ways(&[])?;
+        Ok(Call { caller, agent, relay })
+    }
+
     /// A monitor port on the monitor's host, of which the stream at `at` sends copies.
     pub(crate) fn monitor(&self, family: Family, at: SocketAddr) -> Result<Endpoint> {
         let monitor = bind(&self.lab.monitor, family)?;
