@@ -134,3 +134,15 @@ pub(crate) fn disable_checksum_offload(name: &str) -> io::Result<()> {
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCETHTOOL as _, &raw mut request) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
+
+/// A socket that sends from `address`, even when no interface has it: an alias on the mixer's link.
+pub(crate) fn bind_any_address(address: std::net::SocketAddr) -> io::Result<std::net::UdpSocket> {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, bind, setsockopt, socket, sockopt};
+    let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let fd = socket(family, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+    if address.is_ipv4() {
+        setsockopt(&fd, sockopt::IpTransparent, &true)?;
+    }
+    bind(fd.as_raw_fd(), &SockaddrStorage::from(address))?;
+    Ok(fd.into())
+}

@@ -114,7 +114,8 @@ enum Way {
 fn depart(packet: &mut Packet<'_>, arrival: &Arrival, judged: Judged) -> Result<Outcome, Reason> {
     let rule = arrival.row.rule().ok_or(Reason::RuleBusy)?;
     let config = arrival.config;
-    let group = if matches!(arrival.side, Side::Mixer) { 0 } else { rule.group };
+    let in_kernel = matches!(arrival.side, Side::Network) && config.copies_port() == 0;
+    let group = if in_kernel { rule.group } else { 0 };
     let way = find_way(arrival, &rule, group, judged.now_ns)?;
     let (hop, reason) = match way {
         Way::Forward(reason) => (rule.via.hop, reason),
@@ -146,6 +147,14 @@ fn depart(packet: &mut Packet<'_>, arrival: &Arrival, judged: Judged) -> Result<
 #[inline(always)]
 fn find_way(arrival: &Arrival, rule: &Rule, group: u16, now_ns: u64) -> Result<Way, Reason> {
     let config = arrival.config;
+    if rule.group != 0
+        && config.copies_port() != 0
+        && matches!(arrival.side, Side::Network)
+        && tables::mixer_is_alive(now_ns)
+    {
+        let reason = if rule.forward { Reason::Copied } else { Reason::CopiedOnly };
+        return Ok(Way::Mixer(reason, config.copies_port()));
+    }
     let reason = match (arrival.side, rule.forward, rule.divert) {
         (Side::Mixer, true, _) => Reason::Mixed,
         (Side::Mixer, false, _) => return Err(Reason::MixerStray),

@@ -80,7 +80,9 @@ pub struct Config {
     mixer_address: Word32,
     /// `divert << 16 | unresolved`: the mixer's ports for diverted packets and for those whose hop is not known.
     mixer_ports: Word32,
-    unused: [Word32; 10],
+    /// The mixer's port for packets that it is to copy; 0 when copies are made in the kernel.
+    copies_port: Word32,
+    unused: [Word32; 9],
     slots: [MediaAddressSlot; MEDIA_ADDRESS_SLOTS as usize],
     locals: [LocalAddress; MEDIA_ADDRESSES_MAX as usize],
 }
@@ -98,6 +100,7 @@ impl Config {
             mixer_hop: Word32::new(0),
             mixer_address: Word32::new(0),
             mixer_ports: Word32::new(0),
+            copies_port: Word32::new(0),
             unused: Default::default(),
             slots: core::array::from_fn(|_| MediaAddressSlot::default()),
             locals: Default::default(),
@@ -162,6 +165,17 @@ impl Config {
     #[inline(always)]
     pub fn unresolved_port(&self) -> u16 {
         self.mixer_ports.load() as u16
+    }
+
+    /// The mixer's port for packets that it is to copy; 0 when copies are made in the kernel.
+    #[inline(always)]
+    pub fn copies_port(&self) -> u16 {
+        self.copies_port.load() as u16
+    }
+
+    /// Says whether the mixer makes the copies: at this port, or not when 0.
+    pub fn set_copies_port(&self, port: u16) {
+        self.copies_port.store(port as u32);
     }
 
     /// Sets the media ports, first and last.

@@ -89,7 +89,10 @@ impl Row {
                 self.account.reordered.store(self.account.reordered.load().wrapping_add(1));
                 self.judge_transit(rtp, clock, now_ns);
             }
-            Order::Duplicate => self.account.duplicates.store(self.account.duplicates.load().wrapping_add(1)),
+            Order::Duplicate => {
+                self.account.duplicates.store(self.account.duplicates.load().wrapping_add(1));
+                self.judge_transit(rtp, clock, now_ns);
+            }
             Order::Restart => self.begin(rtp, clock, now_ns),
             Order::Astray => {
                 self.account.outside.store(self.account.outside.load().wrapping_add(1));

@@ -2,8 +2,10 @@
 //!
 //! A port starts with what the SDP said. The first packets may teach it another source, as far as the rule's
 //! [`Policy`] goes: that source is *provisional* for a short window, bounded by packets and by time, in which a source
-//! nearer to the SDP takes its place. Then the port is *locked*, and everybody else is dropped and counted. A packet
-//! from exactly the SDP's address and port locks at once.
+//! nearer to the SDP takes its place. Then the port has *settled*, and everybody else is dropped and counted, but for
+//! one: a packet from exactly the SDP's address and port *locks* the port to it, whenever it comes. Whoever floods ports
+//! to be learned first (RTP Bleed, CVE-2025-53399) so loses a stream to the party that it belongs to, never the other
+//! way round.
 
 use crate::{
     Endpoint, Epoch, Policy, Row,
@@ -42,14 +44,19 @@ mod state {
     pub(super) const OTHER: u64 = 1;
     /// A provisional source on the SDP's host.
     pub(super) const HOST: u64 = 2;
-    /// Final.
+    /// The SDP's own source: final.
     pub(super) const LOCKED: u64 = 3;
     /// Another CPU is writing the source.
     pub(super) const CLAIMED: u64 = 4;
+    /// A source that was taught: final but for the SDP's own.
+    pub(super) const SETTLED: u64 = 7;
+    /// The bits that [`LOCKED`] and [`SETTLED`] have in common, and no other state has both of.
+    pub(super) const FINAL: u64 = 3;
 }
 
 const STATE_SHIFT: u64 = 8;
 const STATE: u64 = 7 << STATE_SHIFT;
+const FINAL: u64 = state::FINAL << STATE_SHIFT;
 /// The partner learned a source that its rule does not know.
 const FOLLOW: u64 = 1 << 15;
 const PORT: u64 = 0xffff << 16;
@@ -70,8 +77,8 @@ impl Row {
         signalled: impl FnOnce() -> Option<Endpoint>,
         now_ns: u64,
     ) -> Admission {
-        let known = (epoch.0 as u64) << 32 | (from.port as u64) << 16 | state::LOCKED << STATE_SHIFT;
-        if self.live.lock.load() & (EPOCH | PORT | STATE) == known && self.source() == from.address {
+        let known = (epoch.0 as u64) << 32 | (from.port as u64) << 16 | FINAL;
+        if self.live.lock.load() & (EPOCH | PORT | FINAL) == known && self.source() == from.address {
             return Admission::Known;
         }
         self.learn(&Lesson { policy, epoch, from, expected: signalled(), now_ns })
@@ -79,9 +86,11 @@ impl Row {
 
     /// Sets the mark that packets of this row have to look where its partner's party really is.
     ///
-    /// It stays for good: a row that looks in vain loses nothing but time.
+    /// It stays for the stream: a row that looks in vain loses nothing but time.
     #[inline(always)]
     pub fn follow(&self) {
+        // A row that has heard nothing of its stream yet would forget the mark with all that came before.
+        self.enter(self.epoch());
         self.live.lock.set(FOLLOW);
     }
 
@@ -99,14 +108,14 @@ impl Row {
         let address = self.source();
         acquire();
         let same = self.live.lock.load() & !PAYLOAD_TYPE == lock & !PAYLOAD_TYPE;
-        let learned = matches!((lock & STATE) >> STATE_SHIFT, state::OTHER..=state::LOCKED);
+        let learned = !matches!((lock & STATE) >> STATE_SHIFT, state::OPEN | state::CLAIMED);
         (same && learned && lock >> 32 == self.epoch().0 as u64)
             .then_some(Endpoint { address, port: (lock >> 16) as u16 })
     }
 
     #[cfg(not(target_arch = "bpf"))]
     pub(crate) fn is_locked(&self) -> bool {
-        (self.live.lock.load() & STATE) >> STATE_SHIFT == state::LOCKED
+        self.live.lock.load() & FINAL == FINAL
     }
 
     /// Keeps the payload type beside the lock.
@@ -147,11 +156,18 @@ impl Row {
             state::CLAIMED => Admission::Stranger,
             state::LOCKED if is_source => Admission::Known,
             state::LOCKED => Admission::Stranger,
+            state::SETTLED if is_source => Admission::Known,
+            state::SETTLED if rank == state::LOCKED => self.take(lock, rank, lesson),
+            state::SETTLED => Admission::Stranger,
             state::OPEN if rank == state::OPEN => Admission::Stranger,
             state::OPEN => self.take(lock, rank, lesson),
             _ if self.window_is_over(lesson.now_ns) => {
-                self.live.lock.replace(lock, lock & !STATE | state::LOCKED << STATE_SHIFT);
-                if is_source { Admission::Known } else { Admission::Stranger }
+                self.live.lock.replace(lock, lock | state::SETTLED << STATE_SHIFT);
+                match (is_source, rank) {
+                    (true, _) => Admission::Known,
+                    (false, state::LOCKED) => self.take(self.live.lock.load(), rank, lesson),
+                    _ => Admission::Stranger,
+                }
             }
             _ if is_source => {
                 self.account.window_packets.store(self.account.window_packets.load().wrapping_add(1));
@@ -178,10 +194,9 @@ impl Row {
             self.forget_reception();
         }
         release();
-        // The partner may have learned its source before this port's first packet came.
-        let kept = lock & if same_stream { FOLLOW | PAYLOAD_TYPE } else { FOLLOW };
+        let kept = if same_stream { lock & (PAYLOAD_TYPE | FOLLOW) } else { 0 };
         let entered = (epoch.0 as u64) << 32 | state::OPEN << STATE_SHIFT | kept;
-        // It may also learn it right now, on another CPU.
+        // Other CPUs may flip bits that are not this one's, so ours are flipped too.
         self.live.lock.flip(claimed ^ entered);
         true
     }
@@ -318,8 +333,23 @@ mod tests {
     fn the_window_closes_by_time() {
         let port = Port::new(Policy::Latch);
         assert_eq!(port.hears(ELSEWHERE, 0), Admission::Moved);
-        assert_eq!(port.hears(SDP, LEARN_WINDOW_MS + 2 + LEARN_WINDOW_MS / 20), Admission::Stranger);
+        assert_eq!(port.hears(SAME_HOST, LEARN_WINDOW_MS + 2 + LEARN_WINDOW_MS / 20), Admission::Stranger);
         assert_eq!(port.hears(ELSEWHERE, 700), Admission::Known);
+        assert!(port.0.is_locked());
+    }
+
+    #[test]
+    fn the_signalled_source_takes_its_port_back() {
+        for at_ms in [0, 10, 5_000] {
+            let port = Port::new(Policy::Latch);
+            for at in 0..100 {
+                port.hears(ATTACKER, at);
+            }
+            assert_eq!(port.hears(SDP, 100 + at_ms), Admission::Moved);
+            assert_eq!(port.hears(ATTACKER, 101 + at_ms), Admission::Stranger);
+            assert_eq!(port.hears(SAME_HOST, 102 + at_ms), Admission::Stranger);
+            assert_eq!(port.0.learned(), Some(SDP));
+        }
     }
 
     #[test]
@@ -329,7 +359,7 @@ mod tests {
         for _ in 0..LEARN_PACKETS_MAX {
             assert_eq!(port.hears(ELSEWHERE, 1), Admission::Known);
         }
-        assert_eq!(port.hears(SDP, 1), Admission::Stranger);
+        assert_eq!(port.hears(SAME_HOST, 1), Admission::Stranger);
     }
 
     #[test]
@@ -342,6 +372,17 @@ mod tests {
         assert_eq!(port.0.learned(), None);
         assert_eq!(port.hears(ELSEWHERE, 2), Admission::Moved);
         assert_eq!(port.0.statistics(crate::Clock::Hz8000).strangers, 1);
+    }
+
+    #[test]
+    fn a_mark_to_follow_outlasts_the_first_packet() {
+        let port = Port::new(Policy::Strict);
+        port.0.follow();
+        assert_eq!(port.hears(SDP, 0), Admission::Known);
+        assert!(port.0.follows());
+        port.0.set_epoch(port.2.next_stream());
+        port.0.admit(Policy::Strict, port.2.next_stream(), SDP, || Some(SDP), 0);
+        assert!(!port.0.follows(), "another stream");
     }
 
     #[test]

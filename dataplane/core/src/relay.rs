@@ -56,6 +56,8 @@ pub struct Mixer {
     pub divert_port: u16,
     /// Its port for packets whose next hop is not known.
     pub unresolved_port: u16,
+    /// Its port for packets that it is to copy, where the kernel cannot: 0 where it can.
+    pub copies_port: u16,
 }
 
 /// A node's media addresses and ports.

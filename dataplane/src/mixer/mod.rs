@@ -1,11 +1,12 @@
 //! The link to the local mixer, and what stands in for the mixer on it.
 
+mod copier;
 mod link;
 mod service;
 
 pub use link::MixerError;
 pub(crate) use link::MixerLink;
-pub(crate) use service::{Heart, MixerService, Ports};
+pub(crate) use service::{CopyOrders, Heart, MixerService, Ports};
 
 use std::net::Ipv4Addr;
 

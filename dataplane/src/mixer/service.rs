@@ -1,7 +1,8 @@
 //! What serves the mixer's ports until a mixer does.
 //!
 //! Diverted packets go back as they came. Packets whose next hop is not known are sent through a socket, so that the
-//! kernel finds the neighbour; that is slow, and lasts until it has.
+//! kernel finds the neighbour; that is slow, and lasts until it has. Packets of streams with copies come here on generic
+//! XDP, where the kernel's copies of a packet would share their bytes: they are copied, and go back.
 
 use std::{
     io,
@@ -16,7 +17,7 @@ use std::{
 
 use nix::poll::{PollFd, PollFlags, poll};
 
-use crate::mixer::MixerError;
+use crate::mixer::{MixerError, copier::Copier};
 
 /// How often the heartbeat is written, in milliseconds: many times while it is fresh.
 const BEAT_MS: u16 = 5;
@@ -33,6 +34,17 @@ pub(crate) trait Heart: Send + 'static {
     /// Where the packet that came to the port behind `alias` is to go: from which of our ports, to whom, and how much is
     /// added to its sequence number.
     fn way_out(&self, alias: SocketAddrV4) -> Option<(SocketAddr, SocketAddr, u16)>;
+
+    /// What becomes of a packet that came to the port behind `alias`, and is copied here.
+    fn copies(&self, alias: SocketAddrV4) -> Option<CopyOrders>;
+}
+
+/// What becomes of a packet that is copied.
+pub(crate) struct CopyOrders {
+    /// Whether the packet itself goes on.
+    pub(crate) forward: bool,
+    /// Sources and destinations of its copies.
+    pub(crate) copies: Vec<(SocketAddr, SocketAddr)>,
 }
 
 /// The thread that serves the mixer's ports. It ends when this is dropped.
@@ -45,6 +57,7 @@ pub(crate) struct MixerService {
 pub(crate) struct Ports {
     divert: UdpSocket,
     unresolved: UdpSocket,
+    copies: UdpSocket,
 }
 
 impl Ports {
@@ -56,18 +69,22 @@ impl Ports {
             Ok(socket)
         };
         let failed = |source: io::Error| MixerError::System { what: "open a socket", source };
-        Ok(Self { divert: open().map_err(failed)?, unresolved: open().map_err(failed)? })
+        Ok(Self {
+            divert: open().map_err(failed)?,
+            unresolved: open().map_err(failed)?,
+            copies: open().map_err(failed)?,
+        })
     }
 
-    /// The ports, for diverted packets and for those without a next hop.
-    pub(crate) fn numbers(&self) -> Result<(u16, u16), MixerError> {
+    /// The ports, for diverted packets, for those without a next hop and for those to be copied.
+    pub(crate) fn numbers(&self) -> Result<[u16; 3], MixerError> {
         let port = |socket: &UdpSocket| {
             socket
                 .local_addr()
                 .map(|address| address.port())
                 .map_err(|source| MixerError::System { what: "read a socket's port", source })
         };
-        Ok((port(&self.divert)?, port(&self.unresolved)?))
+        Ok([port(&self.divert)?, port(&self.unresolved)?, port(&self.copies)?])
     }
 }
 
@@ -98,8 +115,10 @@ impl Drop for MixerService {
 
 fn serve(ports: &Ports, heart: &impl Heart, stop: &AtomicBool) {
     let mut buffer = vec![0; DATAGRAM_MAX];
+    let mut copier = Copier::default();
     while !stop.load(Ordering::Relaxed) {
-        let mut sockets = [&ports.divert, &ports.unresolved].map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN));
+        let sockets = [&ports.divert, &ports.unresolved, &ports.copies];
+        let mut sockets = sockets.map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN));
         // A signal ends the wait early, which does no harm.
         let _ = poll(&mut sockets, BEAT_MS);
         heart.beat();
@@ -113,6 +132,14 @@ fn serve(ports: &Ports, heart: &impl Heart, stop: &AtomicBool) {
                 add_to_sequence(packet, sequence_offset);
                 let _ = UdpSocket::bind(local).and_then(|socket| socket.send_to(packet, to));
             }
+        });
+        turn(&ports.copies, &mut buffer, |packet, from| {
+            let SocketAddr::V4(alias) = from else { return };
+            let Some(orders) = heart.copies(alias) else { return };
+            if orders.forward {
+                let _ = ports.copies.send_to(packet, from);
+            }
+            copier.send(packet, &orders.copies);
         });
     }
 }

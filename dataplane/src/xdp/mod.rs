@@ -4,7 +4,7 @@ mod attach;
 mod pins;
 mod service;
 
-use std::{net::IpAddr, path::Path, sync::Arc};
+use std::{net::IpAddr, path::Path as FilePath, sync::Arc};
 
 use parking_lot::Mutex;
 use undertone_abi::{Reason, RowIndex};
@@ -14,7 +14,7 @@ use crate::{
     OpenError, Options, door,
     kernel::{Kernel, KernelMemory, Sizes},
     mixer::{self, MixerLink, Ports},
-    options::{Adopted, InterfacePath},
+    options::{Adopted, InterfacePath, Path},
     ways::Ways,
 };
 
@@ -98,19 +98,20 @@ pub(crate) fn open(options: &Options) -> Result<Opened, OpenError> {
     let adopted = Adopted { streams: plane.capacity().streams, tables: found.is_some() };
 
     let ports = Ports::open(options.mixer.address)?;
-    let (divert_port, unresolved_port) = ports.numbers()?;
-    let mixer = Mixer { address: options.mixer.address, divert_port, unresolved_port };
-    plane.set_mixer(mixer, link.way(), link.far.mac)?;
-
+    let [divert_port, unresolved_port, copies_port] = ports.numbers()?;
     let kernel = &mut plane.fabric_mut().kernel;
     attach::to_mixer_link(kernel, &link, pins)?;
     let paths = attach::to_interfaces(kernel, &options.interfaces, options.path, pins)?;
+    // Behind the driver, the kernel's copies of a packet share their bytes and cannot be told apart.
+    let copies_port = if paths.iter().any(|path| path.path == Path::Generic) { copies_port } else { 0 };
+    let mixer = Mixer { address: options.mixer.address, divert_port, unresolved_port, copies_port };
+    plane.set_mixer(mixer, link.way(), link.far.mac)?;
     let plane = Arc::new(Mutex::new(plane));
     let service = Service::start(&plane, options.mixer.address, ports, moves, events, inbox)?;
     Ok(Opened { plane, paths, adopted, service })
 }
 
 /// Where the link of an interface is pinned.
-fn link_pin(pins: &Path, interface: &str, mode: &str) -> std::path::PathBuf {
+fn link_pin(pins: &FilePath, interface: &str, mode: &str) -> std::path::PathBuf {
     pins.join(format!("link-{interface}-{mode}"))
 }

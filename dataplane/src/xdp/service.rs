@@ -20,7 +20,7 @@ use undertone_core::{Memory as _, Plane, Way};
 use super::XdpFabric;
 use crate::{
     OpenError, door,
-    mixer::{Heart, MixerError, MixerService, Ports, index_of_alias},
+    mixer::{CopyOrders, Heart, MixerError, MixerService, Ports, index_of_alias},
 };
 
 /// How long a thread waits before it looks whether it is to end, in milliseconds.
@@ -141,16 +141,34 @@ impl Heart for PlaneHeart {
 
     fn way_out(&self, alias: SocketAddrV4) -> Option<(SocketAddr, SocketAddr, u16)> {
         let plane = self.plane.lock();
-        let local = Local(index_of_alias(self.mixer, *alias.ip())?);
         let memory = plane.fabric().kernel.memory();
-        let rule = memory.row(RowIndex::new(local, alias.port()))?.rule()?;
+        let row = memory.row(self.row(alias)?)?;
+        let rule = row.rule()?;
         let from = *plane.node().addresses.get(rule.via.local.0 as usize)?;
-        let partner = memory.row(rule.partner())?;
-        let to = if memory.row(RowIndex::new(local, alias.port()))?.follows() {
-            partner.answer_to(rule.to)
-        } else {
-            rule.to
-        };
+        let to = if row.follows() { memory.row(rule.partner())?.answer_to(rule.to) } else { rule.to };
         Some((SocketAddr::new(from, rule.from_port), to.into(), rule.sequence_offset))
+    }
+
+    fn copies(&self, alias: SocketAddrV4) -> Option<CopyOrders> {
+        let plane = self.plane.lock();
+        let memory = plane.fabric().kernel.memory();
+        let rule = memory.row(self.row(alias)?)?.rule()?;
+        let group = memory.group(rule.group)?;
+        let copies = (0..group.count() as usize)
+            .filter_map(|index| group.copy(index))
+            .filter_map(|copy| {
+                let local = memory.config().local(copy.via.local)?;
+                let to_mixer = copy.via.hop == memory.config().mixer_hop();
+                let address = if to_mixer { local.alias() } else { local.address() };
+                Some((SocketAddr::new(address.into(), copy.from_port), copy.to.into()))
+            })
+            .collect();
+        Some(CopyOrders { forward: rule.forward, copies })
+    }
+}
+
+impl PlaneHeart {
+    fn row(&self, alias: SocketAddrV4) -> Option<RowIndex> {
+        Some(RowIndex::new(Local(index_of_alias(self.mixer, *alias.ip())?), alias.port()))
     }
 }

@@ -58,6 +58,7 @@ impl<F: Fabric> Plane<F> {
         if let Some(cell) = memory.hop(MIXER) {
             cell.write(&hops::entry(&way, device));
         }
+        memory.config().set_copies_port(mixer.copies_port);
         memory.config().set_mixer(interface, MIXER, mixer.address, mixer.divert_port, mixer.unresolved_port);
         self.mixer = Some(mixer);
         let copied: Vec<_> =

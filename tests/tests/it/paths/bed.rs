@@ -6,7 +6,7 @@ use std::{
 };
 
 use undertone_dataplane::{
-    Clock, Dataplane, End, Kind, MixerOptions, MonitorPort, Node, Options, PathChoice, Policy, Reason, Relay,
+    Clock, Dataplane, End, Kind, MixerOptions, MonitorPort, Node, Options, PathChoice, PlaneError, Policy, Reason, Relay,
     StreamReport,
 };
 use undertone_tests::{
@@ -62,15 +62,37 @@ impl Bed {
             kind: Kind::Rtp,
             clock: Clock::Hz8000,
         };
-        self.plane.add(&relay).map_err(failed)?;
+        self.drive(|plane| plane.add(&relay))?;
         self.wait_for_ways(&[a.local().ip(), b.local().ip()])?;
         Ok(Call { caller: a, agent: b, relay })
+    }
+
+    /// A relay that holds the way to `endpoint`, on the monitor's host.
+    pub(crate) fn call_to(&self, endpoint: &Endpoint, port: u16) -> Result<Call> {
+        let caller = bind(&self.lab.caller, Family::V4)?;
+        let agent = bind(&self.lab.monitor, Family::V4)?;
+        let end = |site: &Site, port, peer| End {
+            local: SocketAddr::new(site.facing_address(Family::V4), port),
+            peer,
+            learn: Policy::Strict,
+            sends: true,
+            dscp: None,
+        };
+        let relay = Relay {
+            a: end(&self.lab.caller, port, caller.local()),
+            b: end(&self.lab.monitor, port + 2, endpoint.local()),
+            kind: Kind::Rtp,
+            clock: Clock::Hz8000,
+        };
+        self.drive(|plane| plane.add(&relay))?;
+        self.wait_for_ways(&[])?;
+        Ok(Call { caller, agent, relay })
     }
 
     /// A monitor port on the monitor's host, of which the stream at `at` sends copies.
     pub(crate) fn monitor(&self, family: Family, at: SocketAddr) -> Result<Endpoint> {
         let monitor = bind(&self.lab.monitor, family)?;
-        self.plane.add_copy(at, MonitorPort::Network(monitor.local())).map_err(failed)?;
+        self.drive(|plane| plane.add_copy(at, MonitorPort::Network(monitor.local())))?;
         self.wait_for_ways(&[monitor.local().ip()])?;
         Ok(monitor)
     }
@@ -80,6 +102,14 @@ impl Bed {
             let capacity = self.plane.capacity();
             (capacity.destinations == capacity.destinations_resolved).then_some(())
         })
+    }
+
+    /// Drives the data plane from within the appliance, where its devices are.
+    pub(crate) fn drive<T: Send>(
+        &self,
+        action: impl FnOnce(&Dataplane) -> std::result::Result<T, PlaneError> + Send,
+    ) -> Result<T> {
+        self.lab.appliance.run(|| action(&self.plane))?.map_err(failed)
     }
 
     /// Waits until the stream at `at` has counted `packets`.

@@ -37,7 +37,7 @@ fn copies_arrive_beside_the_stream(path: PathChoice) -> Result<()> {
                 monitor.take_received();
             }
         }
-        bed.plane.remove(at).expect("a relay");
+        bed.drive(|plane| plane.remove(at))?;
     }
     Ok(())
 }
@@ -48,7 +48,7 @@ fn a_held_stream_is_still_copied(path: PathChoice) -> Result<()> {
     let monitor = bed.monitor(Family::V4, call.relay.a.local)?;
     let mut relay = call.relay;
     relay.a.sends = false;
-    bed.plane.change(&relay).expect("a relay");
+    bed.drive(|plane| plane.change(&relay))?;
     let packets = Stream::pcmu(1).numbered(50);
     call.caller.send_at_full_rate(&packets, call.relay.a.local)?;
     monitor.wait_for_packets(50, SOON)?;

@@ -1,8 +1,13 @@
 //! What every path does alike: the same tests over native XDP, generic XDP and `io_uring`.
 
 mod bed;
+mod changes;
 mod copies;
+mod divert;
 mod forward;
+mod quality;
+mod rules;
+mod strangers;
 
 
 /// Makes each function a test on every path: `name::native`, `name::generic`, `name::io_uring`.

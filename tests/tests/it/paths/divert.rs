@@ -1,0 +1,36 @@
+//! Streams that go through the mixer.
+
+use undertone_dataplane::{PathChoice, Reason};
+use undertone_tests::{
+    Result,
+    lab::Family,
+    rtp::{Packet, Stream},
+};
+
+use super::{
+    bed::{Bed, SOON, bytes},
+    on_every_path,
+};
+
+on_every_path!(a_diverted_stream_comes_back_from_the_mixer);
+
+fn a_diverted_stream_comes_back_from_the_mixer(path: PathChoice) -> Result<()> {
+    let bed = Bed::new(path)?;
+    for (family, port) in [(Family::V4, 20_000), (Family::V6, 20_010)] {
+        let call = bed.call(family, port)?;
+        bed.drive(|plane| plane.set_divert(call.relay.a.local, true))?;
+        let (diverted, mixed) = (bed.reason(Reason::Diverted), bed.reason(Reason::Mixed));
+        let packets = Stream::pcmu(7).numbered(100);
+        let sent: Vec<_> = packets.iter().map(Packet::to_bytes).collect();
+        call.caller.send_at_full_rate(&packets, call.relay.a.local)?;
+        let received = call.agent.wait_for_packets(100, SOON)?;
+        assert_eq!(bytes(&received), sent);
+        assert!(received.iter().all(|packet| packet.from == call.relay.b.local));
+        assert_eq!((bed.reason(Reason::Diverted), bed.reason(Reason::Mixed)), (diverted + 100, mixed + 100));
+        // The other direction never leaves its fast path.
+        call.agent.send_at_full_rate(&packets, call.relay.b.local)?;
+        assert_eq!(bytes(&call.caller.wait_for_packets(100, SOON)?), sent);
+        assert_eq!(bed.reason(Reason::Diverted), diverted + 100);
+    }
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! RTP injection and RTP Bleed: who is learned, and who is not.
+
+use std::thread;
+
+use undertone_dataplane::{PathChoice, Policy};
+use undertone_tests::{
+    Result,
+    lab::{Family, wait_for},
+    rtp::{Endpoint, Packet, Stream},
+};
+
+use super::{
+    bed::{Bed, Call, SOON, bind, bytes},
+    on_every_path,
+};
+
+on_every_path!(
+    a_flood_from_strangers_never_moves_a_stream,
+    a_party_elsewhere_is_followed_as_its_policy_allows,
+);
+
+const CALLER_SSRC: u32 = 7;
+const STRANGER_SSRC: u32 = 66;
+const STREAM: usize = 100;
+const FLOOD: usize = 100 * STREAM;
+
+fn a_flood_from_strangers_never_moves_a_stream(path: PathChoice) -> Result<()> {
+    let bed = Bed::new(path)?;
+    for (index, policy) in [Policy::Strict, Policy::SameHost, Policy::Latch].into_iter().enumerate() {
+        let mut call = bed.call(Family::V4, 20_000 + 10 * index as u16)?;
+        call.relay.a.learn = policy;
+        call.relay.b.learn = policy;
+        bed.drive(|plane| plane.change(&call.relay))?;
+        flood_before_during_and_after(&bed, &call, policy)?;
+        bed.drive(|plane| plane.remove(call.relay.a.local))?;
+    }
+    Ok(())
+}
+
+/// A stranger sends a hundred times what the caller does: before it, meanwhile, and after it.
+fn flood_before_during_and_after(bed: &Bed, call: &Call, policy: Policy) -> Result<()> {
+    let at = call.relay.a.local;
+    let stranger = bind(&bed.lab.monitor, Family::V4)?;
+    let flood = Stream::pcmu(STRANGER_SSRC).numbered(FLOOD);
+    let stream = Stream::pcmu(CALLER_SSRC).numbered(STREAM);
+    let sent: Vec<_> = stream.iter().map(Packet::to_bytes).collect();
+
+    stranger.send_at_full_rate(&flood[..STREAM], at)?;
+    // From the caller's first packet on, nothing of the stranger's passes.
+    call.caller.send(&sent[0], at)?;
+    wait_for("the caller's first packet", SOON, || position_of_caller(&call.agent))?;
+    thread::scope(|scope| {
+        let flooding = scope.spawn(|| stranger.send_at_full_rate(&flood, at));
+        let speaking = sent[1..].iter().try_for_each(|packet| call.caller.send(packet, at));
+        flooding.join().expect("a sender").and(speaking)
+    })?;
+    stranger.send_at_full_rate(&flood[..STREAM], at)?;
+
+    let heard = wait_for("all of the caller's packets", SOON, || {
+        let heard = call.agent.received();
+        let caller = heard.iter().filter(|packet| ssrc(&packet.bytes) == CALLER_SSRC).count();
+        (caller >= STREAM).then_some(heard)
+    })?;
+    let first = heard.iter().position(|packet| ssrc(&packet.bytes) == CALLER_SSRC).expect("the caller was heard");
+    assert_eq!(bytes(&heard[first..]), sent, "{policy:?}: the caller alone, from its first packet on");
+    assert!(first == 0 || policy == Policy::Latch, "{policy:?}: {first} packets of a stranger's came first");
+    let statistics = bed.plane.report(at).expect("a stream").statistics;
+    assert_eq!(statistics.source.map(std::net::SocketAddr::from), Some(call.caller.local()), "{policy:?}");
+    assert!(statistics.strangers >= FLOOD as u64, "{policy:?}: {} strangers", statistics.strangers);
+
+    // The other direction goes to the caller, not to the stranger.
+    call.agent.send_at_full_rate(&stream, call.relay.b.local)?;
+    assert_eq!(bytes(&call.caller.wait_for_packets(STREAM, SOON)?), sent, "{policy:?}: back");
+    assert!(stranger.received().is_empty(), "{policy:?}: the stranger hears nothing");
+    Ok(())
+}
+
+fn position_of_caller(agent: &Endpoint) -> Option<usize> {
+    agent.received().iter().position(|packet| ssrc(&packet.bytes) == CALLER_SSRC)
+}
+
+fn ssrc(packet: &[u8]) -> u32 {
+    Packet::parse(packet).map_or(0, |packet| packet.ssrc)
+}
+
+fn a_party_elsewhere_is_followed_as_its_policy_allows(path: PathChoice) -> Result<()> {
+    let bed = Bed::new(path)?;
+    // Who speaks in the caller's place, and which policies let it.
+    let same_host: fn(&Bed) -> Result<Endpoint> = |bed| bind(&bed.lab.caller, Family::V4);
+    let elsewhere: fn(&Bed) -> Result<Endpoint> = |bed| bind(&bed.lab.monitor, Family::V4);
+    let table = [
+        (Policy::Strict, same_host, false),
+        (Policy::Strict, elsewhere, false),
+        (Policy::SameHost, same_host, true),
+        (Policy::SameHost, elsewhere, false),
+        (Policy::Latch, same_host, true),
+        (Policy::Latch, elsewhere, true),
+    ];
+    for (index, (policy, place, follows)) in table.into_iter().enumerate() {
+        let mut call = bed.call(Family::V4, 20_000 + 10 * index as u16)?;
+        call.relay.a.learn = policy;
+        bed.drive(|plane| plane.change(&call.relay))?;
+        let speaker = place(&bed)?;
+        let packets = Stream::pcmu(CALLER_SSRC).numbered(20);
+        speaker.send_at_full_rate(&packets, call.relay.a.local)?;
+        if follows {
+            call.agent.wait_for_packets(20, SOON)?;
+            bed.wait_for_ways(&[])?;
+            call.agent.send_at_full_rate(&packets, call.relay.b.local)?;
+            speaker.wait_for_packets(20, SOON)?;
+            assert!(call.caller.received().is_empty(), "{policy:?}: the SDP's address hears nothing any more");
+        } else {
+            wait_for("strangers to be counted", SOON, || {
+                let report = bed.plane.report(call.relay.a.local).ok()?;
+                (report.statistics.strangers == 20).then_some(())
+            })?;
+            assert!(call.agent.received().is_empty(), "{policy:?}");
+        }
+    }
+    Ok(())
+}
