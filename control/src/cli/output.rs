@@ -28,7 +28,8 @@ pub(crate) fn table<'h>(columns: impl IntoIterator<Item = (&'h str, CellAlignmen
     let (headings, alignments): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(headings);
     for (column, alignment) in table.column_iter_mut().zip(alignments) {
-        column.set_cell_alignment(alignment).set_padding((0, 2));
+        column.set_cell_alignment(alignment);
+        column.set_padding((0, 2));
     }
     table
 }

@@ -86,7 +86,7 @@ impl Daemon {
             let _ = self.dataplane.remove(relay.a.local);
             return Err(refused(&error));
         }
-        Ok(done("added the relay", Some(&relay), companion.as_ref()))
+        Ok(done("added the relay", &relay, companion.as_ref()))
     }
 
     fn change_relay(&self, relay: Relay, rtcp: bool) -> Result<Vec<String>, Refusal> {
@@ -98,7 +98,7 @@ impl Daemon {
         for relay in std::iter::once(&relay).chain(&companion) {
             self.dataplane.change(relay).map_err(|error| refused(&error))?;
         }
-        Ok(done("changed the relay", Some(&relay), companion.as_ref()))
+        Ok(done("changed the relay", &relay, companion.as_ref()))
     }
 
     fn remove_relay(&self, port: PortName, rtcp: bool) -> Result<Vec<String>, Refusal> {
@@ -171,10 +171,10 @@ fn companion(relay: &Relay, rtcp: bool) -> Result<Option<Relay>, Refusal> {
     Ok(Some(companion))
 }
 
-fn done(what: &str, relay: Option<&Relay>, companion: Option<&Relay>) -> Vec<String> {
+fn done(what: &str, relay: &Relay, companion: Option<&Relay>) -> Vec<String> {
     let describe = |relay: &Relay| {
-        let undertone_core::Relay { a, b, .. } = relay;
+        let Relay { a, b, .. } = relay;
         format!("{what} {} = {} with {} = {}", a.peer, a.local, b.local, b.peer)
     };
-    relay.into_iter().chain(companion).map(describe).collect()
+    std::iter::once(relay).chain(companion).map(describe).collect()
 }

@@ -58,7 +58,7 @@ struct Daemon {
 
 /// Runs until a signal ends it.
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
-    let config = open::read_config(&options.config)?;
+    let config = read_config(&options.config)?;
     log::start(options.log_format);
     let socket = options.socket.clone().unwrap_or_else(|| config.control.socket.clone());
     // Before anything is touched: another daemon may be at work.

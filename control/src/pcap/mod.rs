@@ -12,7 +12,7 @@ use std::{
 
 use etherparse::PacketBuilder;
 
-pub(crate) use self::records::{NotPcap, Records};
+pub(crate) use self::records::Records;
 
 /// The magic number of files with times in nanoseconds.
 const MAGIC_NS: u32 = 0xa1b2_3c4d;

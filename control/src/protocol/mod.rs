@@ -19,13 +19,15 @@ mod stream;
 mod tests;
 mod words;
 
+#[cfg(test)]
+pub(crate) use self::stream::CopyOf;
 pub(crate) use self::{
     answer::{Answer, Code, Refusal, decode_answer, encode_answer},
     port::PortName,
     relay::{EndSpec, ExtrasSpec, RelaySpec},
     request::{Request, decode_request, encode_request},
     status::{Adoption, InterfaceStatus, ReasonCount, Status, Usage},
-    stream::{CopyOf, Stream},
+    stream::Stream,
 };
 
 /// The version of everything in this module. A change that an older side would misread counts it up.

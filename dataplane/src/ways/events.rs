@@ -11,6 +11,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use rtnetlink::MulticastGroup;
 use rtnetlink::sys::protocols::NETLINK_ROUTE;
 use rtnetlink::sys::{AsyncSocket, SocketAddr, TokioSocket};
+use tokio::time::{Instant, sleep_until};
 
 use super::WaysError;
 use super::decode;
@@ -39,19 +40,25 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
 pub(super) struct Events {
     socket: TokioSocket,
     datagram: Vec<u8>,
+    /// Not to be read before this time.
+    resume_at: Option<Instant>,
 }
 
 impl Events {
     pub(super) fn subscribe() -> Result<Self, WaysError> {
         let mut socket = TokioSocket::new(NETLINK_ROUTE).map_err(WaysError::Socket)?;
         subscribe(&mut socket).map_err(WaysError::Socket)?;
-        Ok(Self { socket, datagram: Vec::with_capacity(DATAGRAM_BYTES) })
+        Ok(Self { socket, datagram: Vec::with_capacity(DATAGRAM_BYTES), resume_at: None })
     }
 
     /// Waits for the next announcements; [`Event::Lost`] when some were dropped because the queue was full.
     ///
     /// Cancelling it loses nothing.
     pub(super) async fn next(&mut self) -> Vec<Event> {
+        if let Some(at) = self.resume_at {
+            sleep_until(at).await;
+            self.resume_at = None;
+        }
         loop {
             self.datagram.clear();
             let received = poll_fn(|context| self.socket.poll_recv_from(context, &mut self.datagram)).await;
@@ -61,7 +68,7 @@ impl Events {
                 Ok(_) => return decode::events(&self.datagram),
                 Err(cause) => {
                     if cause.raw_os_error() != Some(libc::ENOBUFS) {
-                        tokio::time::sleep(PAUSE_AFTER_ERROR).await;
+                        self.resume_at = Some(Instant::now() + PAUSE_AFTER_ERROR);
                     }
                     return vec![Event::Lost];
                 }

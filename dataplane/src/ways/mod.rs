@@ -12,8 +12,8 @@
 //!   it sees none of these packets: it is asked to look for each neighbour until there is an answer, and to check
 //!   again each time that it begins to doubt one.
 //!
-//! Inside, [`tracker`] decides everything and does no I/O, [`view`] holds what the kernel said, [`pursuit`] when to
-//! ask it for a neighbour; [`driver`] carries their wishes to the sockets in [`netlink`] and [`events`].
+//! Inside, `tracker` decides everything and does no I/O; `view` holds what the kernel said, and `pursuit` when to ask
+//! it for a neighbour. `driver` carries their wishes to the sockets in `netlink` and `events`.
 
 mod decode;
 mod driver;

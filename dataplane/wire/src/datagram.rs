@@ -191,3 +191,107 @@ fn parse_udp(frame: &impl Frame, network: Network, udp: usize) -> Result<Datagra
         available: frame.length() - udp,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use etherparse::{NetSlice, SlicedPacket, TransportSlice};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        frame::buffer::Buffer,
+        reference::{Packet, packets},
+    };
+
+    fn parse(frame: &[u8]) -> Result<Datagram, Reason> {
+        Datagram::parse(&Buffer::new(frame))
+    }
+
+    /// Where the IP header of a packet stands.
+    fn ip(packet: &Packet) -> usize {
+        ETHERNET + packet.tags.len() * TAG
+    }
+
+    /// Whether somebody else finds a UDP datagram of the same length at the same place.
+    fn agrees(frame: &[u8], datagram: &Datagram) -> bool {
+        let Ok(packet) = SlicedPacket::from_ethernet(frame) else { return false };
+        let Some(TransportSlice::Udp(udp)) = packet.transport else { return false };
+        let is_v4 = matches!(packet.net, Some(NetSlice::Ipv4(_)));
+        let offset = udp.slice().as_ptr() as usize - frame.as_ptr() as usize;
+        let ports = (udp.source_port(), udp.destination_port());
+        (is_v4, offset, udp.slice().len(), ports)
+            == (datagram.is_v4(), datagram.udp(), datagram.udp_length, (datagram.source.port, datagram.destination.port))
+    }
+
+    proptest! {
+        #[test]
+        fn a_datagram_is_found_behind_any_tags(packet in packets()) {
+            let datagram = parse(&packet.bytes()).unwrap();
+            prop_assert_eq!(datagram.ip, ip(&packet));
+            prop_assert_eq!(datagram.is_v4(), packet.source.is_ipv4());
+            prop_assert_eq!(datagram.source, packet.source.into());
+            prop_assert_eq!(datagram.destination, packet.destination.into());
+            prop_assert_eq!(datagram.payload_length(), Some(packet.payload.len()));
+            prop_assert_eq!(&packet.bytes()[datagram.payload()..][..packet.payload.len()], &packet.payload);
+        }
+
+        #[test]
+        fn headers_cut_short_are_told(packet in packets(), length in any::<prop::sample::Index>()) {
+            let frame = packet.bytes();
+            let headers = frame.len() - packet.trailer - packet.payload.len();
+            let cut = ETHERNET + length.index(frame.len() - ETHERNET);
+            let datagram = parse(&frame[..cut]);
+            if cut < headers {
+                prop_assert_eq!(datagram, Err(Reason::Truncated));
+            } else {
+                let whole = cut - headers >= packet.payload.len();
+                prop_assert_eq!(datagram.unwrap().payload_length(), whole.then_some(packet.payload.len()));
+            }
+        }
+
+        #[test]
+        fn a_changed_byte_makes_no_datagram_of_what_is_none(
+            packet in packets(),
+            at in any::<prop::sample::Index>(),
+            byte: u8,
+        ) {
+            let mut frame = packet.bytes();
+            let at = at.index(ip(&packet) + IPV6 + UDP);
+            if let Some(changed) = frame.get_mut(at) {
+                *changed = byte;
+            }
+            if let Ok(datagram) = parse(&frame) && datagram.payload_length().is_some() {
+                prop_assert!(agrees(&frame, &datagram), "{:?}", datagram);
+            }
+        }
+
+        #[test]
+        fn no_bytes_are_too_strange(frame in prop::collection::vec(any::<u8>(), 0..120)) {
+            if let Ok(datagram) = parse(&frame) {
+                let _ = datagram.payload_length();
+            }
+        }
+    }
+
+    #[test]
+    fn an_ipv4_mapped_address_is_nobodys() {
+        let mapped = "[::ffff:192.0.2.1]:4000".parse().unwrap();
+        let other = "[2001:db8::1]:4000".parse().unwrap();
+        for (source, destination) in [(mapped, other), (other, mapped)] {
+            let packet = Packet {
+                macs: [0; 12],
+                tags: Vec::new(),
+                source,
+                destination,
+                class: 0,
+                ttl: 64,
+                label: 0,
+                identification: (0, true),
+                summed: true,
+                payload: vec![0; 12],
+                trailer: 0,
+            };
+            assert_eq!(parse(&packet.bytes()), Err(Reason::NotMedia));
+        }
+    }
+}

@@ -11,6 +11,8 @@ mod checksum;
 mod datagram;
 mod frame;
 mod media;
+#[cfg(test)]
+mod reference;
 mod rewrite;
 
 pub use checksum::Sum;

@@ -311,3 +311,176 @@ fn add_chunk<const N: usize>(mut sum: Sum, chunk: &[u8; N]) -> Sum {
     }
     sum
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use proptest::prelude::*;
+    use undertone_abi::Tag;
+
+    use super::*;
+    use crate::{
+        frame::buffer::Buffer,
+        reference::{Packet, endpoint_pairs, packets, tags},
+    };
+
+    /// How a packet is to leave.
+    #[derive(Clone, Debug)]
+    struct Leave {
+        ends: [SocketAddr; 2],
+        macs: [u8; 12],
+        tags: Vec<Tag>,
+        mtu: u16,
+        dscp: Option<Dscp>,
+        ttl_step: u8,
+        sequence_offset: u16,
+    }
+
+    impl Leave {
+        fn rewrite(&self) -> Rewrite {
+            let [destination, source] = *self.macs.as_chunks::<6>().0 else { unreachable!() };
+            let [outer, inner] = [0, 1].map(|index| self.tags.get(index).copied().unwrap_or_default());
+            let macs = Hop::macs(destination, source);
+            let hop = Hop { resolved: true, device: 0, tags: self.tags.len() as u8, mtu: self.mtu, outer, inner, macs };
+            Rewrite {
+                from: self.ends[0].into(),
+                to: self.ends[1].into(),
+                hop,
+                dscp: self.dscp,
+                ttl_step: self.ttl_step,
+                sequence_offset: self.sequence_offset,
+            }
+        }
+
+        /// The packet as it leaves, by what is said of it and not by what was done to it.
+        fn expected(&self, packet: &Packet) -> Packet {
+            let (was_v4, is_v4) = (packet.source.is_ipv4(), self.ends[0].is_ipv4());
+            let mut payload = packet.payload.clone();
+            let sequence = u16::from_be_bytes([payload[2], payload[3]]).wrapping_add(self.sequence_offset);
+            payload[2..4].copy_from_slice(&sequence.to_be_bytes());
+            Packet {
+                macs: self.macs,
+                tags: self.tags.clone(),
+                source: self.ends[0],
+                destination: self.ends[1],
+                class: self.dscp.map_or(packet.class, |dscp| dscp.bits() << 2 | packet.class & 3),
+                ttl: packet.ttl - self.ttl_step,
+                label: if was_v4 || is_v4 { 0 } else { packet.label },
+                identification: if was_v4 { packet.identification } else { (0, true) },
+                summed: packet.summed || !is_v4,
+                payload,
+                trailer: packet.trailer,
+            }
+        }
+    }
+
+    fn leaves() -> impl Strategy<Value = Leave> {
+        let dscp = prop::option::of((0..64_u8).prop_map(|value| Dscp::new(value).unwrap()));
+        (endpoint_pairs(), any::<[u8; 12]>(), tags(), dscp, 0..2_u8, any::<u16>()).prop_map(
+            |(ends, macs, tags, dscp, ttl_step, sequence_offset)| {
+                Leave { ends, macs, tags, mtu: 1500, dscp, ttl_step, sequence_offset }
+            },
+        )
+    }
+
+    fn apply(leave: &Leave, frame: &[u8]) -> Result<Vec<u8>, Reason> {
+        let mut buffer = Buffer::new(frame);
+        let datagram = Datagram::parse(&buffer)?;
+        leave.rewrite().apply(&mut buffer, &datagram)?;
+        Ok(buffer.bytes().to_vec())
+    }
+
+    /// A packet of IPv4 or IPv6 without a UDP checksum, and a way to leave over IPv4 or IPv6.
+    fn unsummed(was_v4: bool, is_v4: bool, payload: usize) -> (Packet, Leave) {
+        let ends = |is_v4| {
+            let [one, other] = if is_v4 { ["192.0.2.1:1", "192.0.2.2:2"] } else { ["[fd00::1]:1", "[fd00::2]:2"] };
+            [one, other].map(|end| end.parse::<SocketAddr>().unwrap())
+        };
+        let [source, destination] = ends(was_v4);
+        let packet = Packet {
+            macs: [1; 12],
+            tags: Vec::new(),
+            source,
+            destination,
+            class: 0,
+            ttl: 64,
+            label: 0,
+            identification: (0, true),
+            summed: false,
+            payload: (0..payload).map(|byte| byte as u8).collect(),
+            trailer: 3,
+        };
+        let ends = ends(is_v4);
+        (packet, Leave { ends, macs: [2; 12], tags: Vec::new(), mtu: 9000, dscp: None, ttl_step: 1, sequence_offset: 0 })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+
+        #[test]
+        fn what_leaves_is_what_would_be_written_afresh(packet in packets(), leave in leaves()) {
+            let expected = leave.expected(&packet).bytes();
+            prop_assert_eq!(apply(&leave, &packet.bytes()), Ok(expected));
+        }
+
+        #[test]
+        fn a_checksum_that_was_wrong_stays_wrong(packet in packets(), leave in leaves(), error in 1..0xffff_u16) {
+            prop_assume!(packet.summed);
+            let mut frame = packet.bytes();
+            let at = frame.len() - packet.trailer - packet.payload.len() - 2;
+            let field = u32::from(u16::from_be_bytes([frame[at], frame[at + 1]]));
+            // Modulo 2¹⁶ − 1, in which 0 and 0xffff are the same; 0 would say that there is no checksum.
+            let wrong = 1 + (field + u32::from(error) - 1) % 0xffff;
+            frame[at..at + 2].copy_from_slice(&(wrong as u16).to_be_bytes());
+            let right = leave.expected(&packet).bytes();
+            prop_assert_ne!(apply(&leave, &frame), Ok(right));
+        }
+
+        #[test]
+        fn any_bytes_are_rewritten_or_refused(frame in prop::collection::vec(any::<u8>(), 14..120), leave in leaves()) {
+            let _ = apply(&leave, &frame);
+        }
+    }
+
+    #[test]
+    fn a_checksum_that_was_not_there_is_summed_up_to_a_length() {
+        for payload in 12..=SUMMED_MAX {
+            let (packet, leave) = unsummed(true, false, payload);
+            assert_eq!(apply(&leave, &packet.bytes()), Ok(leave.expected(&packet).bytes()), "{payload} bytes");
+        }
+        let (packet, leave) = unsummed(true, false, SUMMED_MAX + 1);
+        assert_eq!(apply(&leave, &packet.bytes()), Err(Reason::NoChecksum));
+    }
+
+    #[test]
+    fn ipv6_without_a_checksum_is_refused() {
+        for is_v4 in [true, false] {
+            let (packet, leave) = unsummed(false, is_v4, 12);
+            assert_eq!(apply(&leave, &packet.bytes()), Err(Reason::NoChecksum));
+        }
+    }
+
+    #[test]
+    fn a_packet_with_no_time_left_to_live_goes_no_further() {
+        for (ttl, step, lives) in [(0, 0, false), (1, 0, true), (0, 1, false), (1, 1, false), (2, 1, true)] {
+            let (packet, leave) = unsummed(true, true, 12);
+            let (packet, leave) = (Packet { ttl, ..packet }, Leave { ttl_step: step, ..leave });
+            let result = apply(&leave, &packet.bytes()).map(|_| ());
+            assert_eq!(result, if lives { Ok(()) } else { Err(Reason::TtlExpired) }, "{ttl} less {step}");
+        }
+    }
+
+    #[test]
+    fn the_way_out_carries_packets_up_to_its_size() {
+        for (was_v4, is_v4) in [(true, true), (true, false)] {
+            let ip_length = if is_v4 { IPV4 } else { IPV6 };
+            for (more, fits) in [(0, true), (1, false)] {
+                let (packet, leave) = unsummed(was_v4, is_v4, 100 + more);
+                let leave = Leave { mtu: (ip_length + UDP + 100) as u16, ..leave };
+                let result = apply(&leave, &packet.bytes()).map(|_| ());
+                assert_eq!(result, if fits { Ok(()) } else { Err(Reason::TooBig) }, "IPv4 {is_v4}, {more} more");
+            }
+        }
+    }
+}

@@ -102,13 +102,15 @@ mod privileged {
         node.run(|| {
             let trial = RefCell::new(Trial::new(interfaces));
             let config = ProptestConfig {
-                cases,
+                cases: cases * std::env::var("SOAK").map_or(1, |soak| soak.parse().unwrap()),
+                max_global_rejects: 1_000_000,
                 failure_persistence: Some(Box::new(FileFailurePersistence::Direct(
                     "proptest-regressions/xdp_model.txt",
                 ))),
                 ..ProptestConfig::default()
             };
             let outcome = TestRunner::new(config).run(&strategy(), |case| property(&mut trial.borrow_mut(), case));
+            eprintln!("{:?}", trial.borrow().seen);
             match outcome {
                 Ok(()) => {}
                 Err(TestError::Fail(reason, case)) => panic!("{reason}\n  in the case:\n{case:?}"),

@@ -33,6 +33,7 @@ pub(super) struct Trial {
     begun: Instant,
     /// The serial of the last packet that was broadcast.
     serial: u32,
+    pub seen: std::collections::BTreeMap<undertone_abi::Reason, u32>,
 }
 
 impl Trial {
@@ -50,6 +51,7 @@ impl Trial {
             senders: Senders::default(),
             begun: Instant::now(),
             serial: 0,
+            seen: Default::default(),
         }
     }
 
@@ -128,6 +130,7 @@ impl Trial {
         let bytes = frame.bytes();
         let interface = packet.interface(self.interfaces);
         let expected = self.model.arrive(&bytes, interface);
+        *self.seen.entry(expected.reason).or_default() += 1;
         let run = self.program.run(&bytes, interface, packet.metadata).unwrap_or_else(|error| panic!("{error}"));
         // The model knows no time: a case that takes long may close the window for learning, and says nothing.
         prop_assume!(self.begun.elapsed() < Duration::from_millis(LEARN_WINDOW_MS / 2));
