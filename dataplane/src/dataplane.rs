@@ -14,6 +14,7 @@ use crate::{
     OpenError, Options, PathChoice,
     mixer::index_of_alias,
     options::{Adopted, InterfacePath},
+    sockets_path::{self, SocketsFabric},
     xdp::{self, XdpFabric},
 };
 
@@ -37,6 +38,7 @@ struct Shared {
 /// A plane on either path, with the threads that serve it.
 enum AnyPlane {
     Xdp { plane: Arc<Mutex<Plane<XdpFabric>>>, _service: xdp::Service },
+    Sockets { plane: Arc<Mutex<Plane<SocketsFabric>>>, _service: sockets_path::Service },
 }
 
 /// Does the same on either path.
@@ -44,6 +46,11 @@ macro_rules! on_plane {
     ($self:ident, $plane:ident => $body:expr) => {
         match &$self.shared.plane {
             AnyPlane::Xdp { plane: $plane, .. } => {
+                let mut $plane = $plane.lock();
+                let $plane = &mut *$plane;
+                $body
+            }
+            AnyPlane::Sockets { plane: $plane, .. } => {
                 let mut $plane = $plane.lock();
                 let $plane = &mut *$plane;
                 $body
@@ -57,7 +64,12 @@ impl Dataplane {
     /// pinned go on, and can be changed and removed.
     pub fn open(options: &Options) -> Result<Self, OpenError> {
         match options.path {
-            _ => Self::over_xdp(options),
+            PathChoice::Sockets => Self::over_sockets(options, "the configuration says so".into()),
+            PathChoice::Native | PathChoice::Generic => Self::over_xdp(options),
+            PathChoice::Fastest => Self::over_xdp(options).or_else(|error| {
+                // Streams that run in the kernel must not be left there, out of reach.
+                if error.leaves_streams() { Err(error) } else { Self::over_sockets(options, error.to_string()) }
+            }),
         }
     }
 
@@ -147,6 +159,12 @@ impl Dataplane {
         let xdp::Opened { plane, paths, adopted, service } = xdp::open(options)?;
         let plane = AnyPlane::Xdp { plane, _service: service };
         Ok(Self::new(options, plane, paths, adopted, options.mixer.address))
+    }
+
+    fn over_sockets(options: &Options, reason: String) -> Result<Self, OpenError> {
+        let sockets_path::Opened { plane, paths, mixer, service } = sockets_path::open(options, reason)?;
+        let plane = AnyPlane::Sockets { plane, _service: service };
+        Ok(Self::new(options, plane, paths, Adopted::default(), mixer))
     }
 
     fn new(

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use undertone_core::PlaneError;
 
-use crate::{kernel::KernelError, mixer::MixerError, ways::WaysError};
+use crate::{kernel::KernelError, mixer::MixerError, sockets::EngineError, ways::WaysError};
 
 /// Why a data plane cannot be opened, or not be read.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +21,9 @@ pub enum OpenError {
     /// Routes and neighbours cannot be watched.
     #[error(transparent)]
     Ways(#[from] WaysError),
+    /// The `io_uring` path.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     /// No interface to take media from.
     #[error("no interfaces to take media from: name them in the configuration, or choose the io_uring path")]
     NoInterfaces,

@@ -12,6 +12,7 @@ pub mod kernel;
 mod mixer;
 mod options;
 pub mod sockets;
+mod sockets_path;
 pub mod ways;
 mod xdp;
 

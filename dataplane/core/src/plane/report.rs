@@ -103,7 +103,7 @@ impl<F: Fabric> Plane<F> {
             shapes,
             shapes_max: SHAPES_MAX - 1,
             destinations,
-            destinations_resolved,
+            destinations_resolved: if F::ROUTED_BY_KERNEL { destinations } else { destinations_resolved },
         }
     }
 

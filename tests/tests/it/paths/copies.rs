@@ -33,7 +33,10 @@ fn copies_arrive_beside_the_stream(path: PathChoice) -> Result<()> {
             for (index, monitor) in monitors.iter().enumerate() {
                 let received = monitor.wait_for_packets(100, SOON)?;
                 assert_eq!(bytes(&received), sent, "copy {index} of {count} over {}", path_name(path));
-                assert!(received.iter().all(|packet| packet.from.port() == at.port()), "the stream's port");
+                // Over sockets, a copy of the other IP version has no socket of the stream's port to leave from.
+                if path != PathChoice::Sockets || monitor.local().is_ipv4() == at.is_ipv4() {
+                    assert!(received.iter().all(|packet| packet.from.port() == at.port()), "the stream's port");
+                }
                 monitor.take_received();
             }
         }

@@ -26,6 +26,11 @@ macro_rules! on_every_path {
                 fn generic() -> undertone_tests::Result<()> {
                     super::super::$name(PathChoice::Generic)
                 }
+
+                #[test]
+                fn io_uring() -> undertone_tests::Result<()> {
+                    super::super::$name(PathChoice::Sockets)
+                }
             })+
         }
     };
