@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use undertone_abi::{Address, Config, Dscp, Endpoint, Local, RowIndex, Side, limits::MEDIA_ADDRESSES_MAX};
+use undertone_abi::{Address, Config, Dscp, Endpoint, Local, LocalAddress, RowIndex, Side, limits::MEDIA_ADDRESSES_MAX};
 use undertone_core::{HeapMemory, Memory as _, engine::Sockets};
 
 use super::bind;
@@ -78,8 +78,8 @@ pub(super) struct Ports {
     slots_max: u32,
     /// Slots that were opened while a packet was walked.
     fresh: Vec<u32>,
-    ports: Box<[Place]>,
-    aliases: Box<[Place]>,
+    by_row: Box<[Place]>,
+    aliases_by_row: Box<[Place]>,
     spares: [Place; MEDIA_ADDRESSES_MAX as usize],
 }
 
@@ -94,8 +94,8 @@ impl Ports {
             free: Vec::new(),
             slots_max,
             fresh: Vec::new(),
-            ports: vec![Place::Closed; rows].into(),
-            aliases: vec![Place::Closed; rows].into(),
+            by_row: vec![Place::Closed; rows].into(),
+            aliases_by_row: vec![Place::Closed; rows].into(),
             spares: Default::default(),
         }
     }
@@ -123,7 +123,7 @@ impl Ports {
         if self.port(row).is_none() {
             return Err(io::ErrorKind::NotFound.into());
         }
-        let address = self.memory.config().local(row.local()).map_or(Address::NONE, |local| local.alias());
+        let address = self.memory.config().local(row.local()).map_or(Address::NONE, LocalAddress::alias);
         if address == Address::NONE {
             return Err(io::ErrorKind::AddrNotAvailable.into());
         }
@@ -192,13 +192,13 @@ impl Ports {
     }
 
     fn address(&self, local: Local) -> Address {
-        self.memory.config().local(local).map_or(Address::NONE, |local| local.address())
+        self.memory.config().local(local).map_or(Address::NONE, LocalAddress::address)
     }
 
     fn place(&self, purpose: Purpose) -> Place {
         match purpose {
-            Purpose::Stream(row, Side::Network) => self.ports.get(row.0 as usize),
-            Purpose::Stream(row, Side::Mixer) => self.aliases.get(row.0 as usize),
+            Purpose::Stream(row, Side::Network) => self.by_row.get(row.0 as usize),
+            Purpose::Stream(row, Side::Mixer) => self.aliases_by_row.get(row.0 as usize),
             Purpose::Spare(local) => self.spares.get(local.0 as usize),
         }
         .copied()
@@ -207,8 +207,8 @@ impl Ports {
 
     fn place_mut(&mut self, purpose: Purpose) -> Option<&mut Place> {
         match purpose {
-            Purpose::Stream(row, Side::Network) => self.ports.get_mut(row.0 as usize),
-            Purpose::Stream(row, Side::Mixer) => self.aliases.get_mut(row.0 as usize),
+            Purpose::Stream(row, Side::Network) => self.by_row.get_mut(row.0 as usize),
+            Purpose::Stream(row, Side::Mixer) => self.aliases_by_row.get_mut(row.0 as usize),
             Purpose::Spare(local) => self.spares.get_mut(local.0 as usize),
         }
     }

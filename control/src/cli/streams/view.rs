@@ -92,6 +92,7 @@ mod tests {
     use undertone_core::{Clock, Kind};
 
     use super::*;
+    use crate::protocol::CopyOf;
 
     fn socket(text: &str) -> SocketAddr {
         text.parse().expect("an address and a port")
