@@ -5,3 +5,5 @@
 mod lab;
 mod xdp_model;
 mod paths;
+mod refusals;
+mod restart;
