@@ -6,3 +6,5 @@ mod daemon;
 mod lab;
 mod xdp_model;
 mod paths;
+mod refusals;
+mod restart;

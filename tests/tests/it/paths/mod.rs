@@ -1,6 +1,6 @@
 //! What every path does alike: the same tests over native XDP, generic XDP and `io_uring`.
 
-mod bed;
+pub(crate) mod bed;
 mod changes;
 mod copies;
 mod divert;
