@@ -190,11 +190,11 @@ fn the_other_sections_are_read_as_strictly() {
         ),
         (
             "path = \"native\"",
-            "line 5: this is no TOML: duplicate key; write `key = value` lines below `[section]` headings, texts in double quotes",
+            "line 5: \"path = \\\"native\\\"\" is no TOML: duplicate key; write `key = value` lines below `[section]` headings, texts in double quotes",
         ),
         (
             "groups = ",
-            "line 5: this is no TOML: string values must be quoted, expected literal string; write `key = value` lines below `[section]` headings, texts in double quotes",
+            "line 5: \"groups =\" is no TOML: string values must be quoted, expected literal string; write `key = value` lines below `[section]` headings, texts in double quotes",
         ),
     ];
     for (text, expected) in table {

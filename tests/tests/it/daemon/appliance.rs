@@ -1,24 +1,17 @@
 //! An appliance on loopback addresses of its own, where a daemon runs on the `io_uring` path.
 
 use std::{
-    fs,
     net::{Ipv4Addr, SocketAddr, UdpSocket},
-    path::PathBuf,
-    process::Command,
-    time::Duration,
+    ops::Deref,
 };
 
-use serde_json::Value;
 use undertone_tests::{
     Error, Result,
-    lab::{Process, wait_for},
     rtp::{Packet, Stream},
 };
 
-use super::program::{Said, undertone};
+use super::operator::{Operator, SOON, other};
 
-/// Long enough for anything that happens at all.
-pub(super) const SOON: Duration = Duration::from_secs(10);
 /// Media ports of one appliance.
 const PORTS: u16 = 32;
 /// The first media port of the first.
@@ -26,7 +19,7 @@ const PORT_FIRST: u16 = 20_000;
 
 /// An appliance without a daemon yet; its files go with it.
 pub(super) struct Appliance {
-    folder: tempfile::TempDir,
+    operator: Operator,
     slot: Slot,
 }
 
@@ -49,8 +42,7 @@ impl Slot {
 impl Appliance {
     /// With a configuration that has no relays.
     pub(super) fn new() -> Result<Self> {
-        let folder = tempfile::tempdir().map_err(other)?;
-        let appliance = Self { folder, slot: Slot::claim()? };
+        let appliance = Self { operator: Operator::new(None)?, slot: Slot::claim()? };
         appliance.configure("")?;
         Ok(appliance)
     }
@@ -62,18 +54,6 @@ impl Appliance {
         SocketAddr::from((Ipv4Addr::new(127, 65, 1, 1), port))
     }
 
-    pub(super) fn config(&self) -> PathBuf {
-        self.folder.path().join("undertone.toml")
-    }
-
-    pub(super) fn socket(&self) -> PathBuf {
-        self.folder.path().join("undertone.sock")
-    }
-
-    pub(super) fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
     /// Writes its configuration: the sections that every test has, and `rest`.
     pub(super) fn configure(&self, rest: &str) -> Result<()> {
         let text = format!(
@@ -83,7 +63,7 @@ impl Appliance {
             self.port(PORTS - 1).port(),
             self.socket().display(),
         );
-        fs::write(self.config(), text).map_err(other)
+        self.write_config(&text)
     }
 
     /// A `[[relay]]` between two parties, at media ports number `index` and `index + 2`.
@@ -94,52 +74,13 @@ impl Appliance {
             "[[relay]]\na = {{ local = \"{a_local}\", peer = \"{a}\" }}\nb = {{ local = \"{b_local}\", peer = \"{b}\" }}\n"
         )
     }
+}
 
-    /// The program, told where this appliance's control socket is.
-    pub(super) fn command(&self, arguments: &[&str]) -> Result<Command> {
-        let mut command = Command::new(undertone()?);
-        command.args(arguments).env("UNDERTONE_SOCKET", self.socket());
-        Ok(command)
-    }
+impl Deref for Appliance {
+    type Target = Operator;
 
-    /// Runs a command to its end.
-    pub(super) fn say(&self, arguments: &[&str]) -> Result<Said> {
-        Said::of(&mut self.command(arguments)?)
-    }
-
-    /// Runs a command for its JSON.
-    pub(super) fn ask(&self, arguments: &[&str]) -> Result<Value> {
-        let out = self.say(&[arguments, &["--json"]].concat())?.done()?;
-        serde_json::from_str(&out).map_err(other)
-    }
-
-    /// The stream at a media port, as `undertone streams` has it.
-    pub(super) fn stream(&self, at: SocketAddr) -> Result<Value> {
-        let streams = self.ask(&["streams", &at.to_string()])?;
-        Ok(streams[0].clone())
-    }
-
-    /// Waits until the stream at `at` fulfils a condition.
-    pub(super) fn wait_for_stream(&self, at: SocketAddr, what: &str, is: impl Fn(&Value) -> bool) -> Result<Value> {
-        wait_for(what, SOON, || self.stream(at).ok().filter(&is))
-    }
-
-    /// Starts a daemon, as a command that may have been given more.
-    pub(super) fn start(&self, command: Command) -> Result<Process> {
-        let mut daemon = Process::spawn("undertone", command)?;
-        daemon.wait_for_line("ready", SOON)?;
-        Ok(daemon)
-    }
-
-    /// Starts a daemon.
-    pub(super) fn run(&self) -> Result<Process> {
-        self.start(self.run_command()?)
-    }
-
-    /// What starts a daemon.
-    pub(super) fn run_command(&self) -> Result<Command> {
-        let config = self.config();
-        self.command(&["run", "--config", &config.to_string_lossy()])
+    fn deref(&self) -> &Operator {
+        &self.operator
     }
 }
 
@@ -177,9 +118,4 @@ impl Party {
         }
         Ok(heard)
     }
-}
-
-/// An error of anything as one of the lab.
-pub(super) fn other(error: impl std::fmt::Display) -> Error {
-    Error::Other(error.to_string())
 }

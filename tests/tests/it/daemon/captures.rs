@@ -5,12 +5,12 @@ use std::{fs, net::SocketAddr, path::Path};
 use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 use nix::sys::signal::Signal;
 use pcap_parser::{Linktype, PcapCapture};
-use undertone_tests::{
-    Error, Result,
-    lab::{Process, wait_for},
-};
+use undertone_tests::{Error, Result, lab::wait_for};
 
-use super::appliance::{Appliance, Party, SOON, other};
+use super::{
+    appliance::{Appliance, Party},
+    operator::{SOON, has_copy, other},
+};
 
 /// A packet of a capture: from, to, payload.
 pub(super) type Captured = (SocketAddr, SocketAddr, Vec<u8>);
@@ -38,19 +38,6 @@ fn packet(bytes: &[u8]) -> Result<Captured> {
     Ok((from, to, udp.payload().to_vec()))
 }
 
-/// Starts a capture and waits until it has its copy.
-fn capture(appliance: &Appliance, at: SocketAddr, arguments: &[&str]) -> Result<Process> {
-    let at_text = at.to_string();
-    let command = appliance.command(&[&["capture", &at_text], arguments].concat())?;
-    let process = Process::spawn("capture", command)?;
-    appliance.wait_for_stream(at, "the capture's copy", has_copy)?;
-    Ok(process)
-}
-
-fn has_copy(stream: &serde_json::Value) -> bool {
-    stream["copies"].as_array().is_some_and(|copies| !copies.is_empty())
-}
-
 #[test]
 fn a_capture_has_each_packet_as_it_arrived() -> Result<()> {
     let appliance = Appliance::new()?;
@@ -59,7 +46,7 @@ fn a_capture_has_each_packet_as_it_arrived() -> Result<()> {
     let _daemon = appliance.run()?;
     let file = appliance.file("call.pcap");
     let at = appliance.port(0);
-    let mut process = capture(&appliance, at, &["--count", "40", "-w", &file.to_string_lossy()])?;
+    let mut process = appliance.capture(at, &["--count", "40", "-w", &file.to_string_lossy()])?;
     let sent = a.speak(50, at)?;
     assert!(process.wait(SOON)?.success());
     process.wait_for_line("40 packets", SOON)?;
@@ -78,7 +65,7 @@ fn both_directions_stand_in_one_file() -> Result<()> {
     appliance.configure(&appliance.relay(0, &a, &b))?;
     let _daemon = appliance.run()?;
     let (file, at, back) = (appliance.file("both.pcap"), appliance.port(0), appliance.port(2));
-    let mut process = capture(&appliance, at, &["--both", "--count", "20", "-w", &file.to_string_lossy()])?;
+    let mut process = appliance.capture(at, &["--both", "--count", "20", "-w", &file.to_string_lossy()])?;
     let (there, here) = (a.speak(10, at)?, b.speak(10, back)?);
     assert!(process.wait(SOON)?.success());
     let captured = read(&file)?;
@@ -96,7 +83,7 @@ fn an_interrupted_capture_is_a_whole_file() -> Result<()> {
     appliance.configure(&appliance.relay(0, &a, &b))?;
     let _daemon = appliance.run()?;
     let (file, at) = (appliance.file("call.pcap"), appliance.port(0));
-    let mut process = capture(&appliance, at, &["-w", &file.to_string_lossy()])?;
+    let mut process = appliance.capture(at, &["-w", &file.to_string_lossy()])?;
     a.speak(7, at)?;
     let packets = || read(&file).ok().filter(|packets| packets.len() == 7);
     wait_for("seven packets in the file", SOON, packets)?;
@@ -113,7 +100,7 @@ fn a_client_that_dies_takes_its_copy_along() -> Result<()> {
     appliance.configure(&appliance.relay(0, &a, &b))?;
     let _daemon = appliance.run()?;
     let at = appliance.port(0);
-    let mut process = capture(&appliance, at, &["-w", &appliance.file("call.pcap").to_string_lossy()])?;
+    let mut process = appliance.capture(at, &["-w", &appliance.file("call.pcap").to_string_lossy()])?;
     assert_eq!(appliance.ask(&["status"])?["captures"], 1);
     process.kill9()?;
     appliance.wait_for_stream(at, "the copy to be gone", |stream| !has_copy(stream))?;
@@ -128,7 +115,7 @@ fn a_capture_ends_with_its_stream() -> Result<()> {
     appliance.configure(&appliance.relay(0, &a, &b))?;
     let _daemon = appliance.run()?;
     let (file, at) = (appliance.file("call.pcap"), appliance.port(0));
-    let mut process = capture(&appliance, at, &["-w", &file.to_string_lossy()])?;
+    let mut process = appliance.capture(at, &["-w", &file.to_string_lossy()])?;
     appliance.say(&["relay", "remove", &at.to_string()])?.done()?;
     process.wait_for_line("the stream ended", SOON)?;
     assert!(process.wait(SOON)?.success());

@@ -6,7 +6,8 @@ use nix::sys::signal::Signal;
 use undertone_tests::{Result, lab::wait_for};
 
 use super::{
-    appliance::{Appliance, Party, SOON, other},
+    appliance::{Appliance, Party},
+    operator::{SOON, other},
     program::{Said, undertone},
 };
 
@@ -57,7 +58,8 @@ fn a_wrong_file_changes_nothing_and_a_right_one_what_it_says() -> Result<()> {
     assert!(said.contains("change the relay") && said.contains("add the relay"), "{said}");
     let sent = a.speak(5, appliance.port(0))?;
     assert_eq!(c.hear(5, appliance.port(2))?, sent);
-    let counted = appliance.wait_for_stream(appliance.port(0), "the stream's counters to go on", |it| it["packets"] == 10)?;
+    let counted =
+        appliance.wait_for_stream(appliance.port(0), "the stream's counters to go on", |it| it["packets"] == 10)?;
     assert_eq!(counted["to"], c.address().to_string());
 
     appliance.configure("")?;

@@ -5,7 +5,10 @@ use std::fs;
 use nix::sys::signal::Signal;
 use undertone_tests::Result;
 
-use super::appliance::{Appliance, Party, SOON};
+use super::{
+    appliance::{Appliance, Party},
+    operator::{SOON, other},
+};
 
 #[test]
 fn it_runs_forwards_tells_and_ends() -> Result<()> {
@@ -96,7 +99,7 @@ fn a_killed_daemons_socket_is_replaced() -> Result<()> {
 #[test]
 fn a_configuration_that_cannot_be_read_is_told() -> Result<()> {
     let appliance = Appliance::new()?;
-    fs::remove_file(appliance.config()).map_err(super::appliance::other)?;
+    fs::remove_file(appliance.config()).map_err(other)?;
     let config = appliance.config().display().to_string();
     for command in ["run", "check"] {
         let complaint = appliance.say(&[command, "--config", &config])?.failed(2)?;
@@ -111,7 +114,7 @@ fn a_media_address_that_is_not_here_is_told() -> Result<()> {
     let text = "[media]\naddresses = [\"192.0.2.1\"]\nports = \"20000-20099\"\npath = \"io-uring\"\n\
                 [[relay]]\na = { local = \"192.0.2.1:20000\", peer = \"192.0.2.7:4000\" }\n\
                 b = { local = \"192.0.2.1:20002\", peer = \"192.0.2.8:4000\" }\n";
-    fs::write(appliance.config(), text).map_err(super::appliance::other)?;
+    fs::write(appliance.config(), text).map_err(other)?;
     let _daemon = appliance.run()?;
     let status = appliance.say(&["status"])?.done()?;
     assert!(status.contains("NOT AS CONFIGURED\n  line 5: cannot add the relay"), "{status}");

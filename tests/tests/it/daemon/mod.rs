@@ -6,6 +6,7 @@ mod appliance;
 mod captures;
 mod configuration;
 mod life;
+mod operator;
 mod pinned;
 mod program;
 mod relays;

@@ -8,7 +8,10 @@ use std::{
 use serde_json::Value;
 use undertone_tests::Result;
 
-use super::appliance::{Appliance, SOON, other};
+use super::{
+    appliance::Appliance,
+    operator::{SOON, other},
+};
 
 fn connect(appliance: &Appliance) -> Result<BufReader<UnixStream>> {
     let stream = UnixStream::connect(appliance.socket()).map_err(other)?;

@@ -5,7 +5,10 @@ use std::os::unix::net::UnixDatagram;
 use nix::sys::signal::Signal;
 use undertone_tests::Result;
 
-use super::appliance::{Appliance, SOON, other};
+use super::{
+    appliance::Appliance,
+    operator::{SOON, other},
+};
 
 #[test]
 fn a_service_manager_hears_of_every_turn() -> Result<()> {
@@ -22,7 +25,7 @@ fn a_service_manager_hears_of_every_turn() -> Result<()> {
             }
         }
     };
-    let mut command = appliance.run_command()?;
+    let mut command = appliance.run_command(&[])?;
     command.env("NOTIFY_SOCKET", &socket).env("WATCHDOG_USEC", "100000");
     let mut daemon = appliance.start(command)?;
     hear_until("READY=1")?;
