@@ -37,6 +37,7 @@ pub(crate) fn run(options: &Options, project: &Project) -> Result<()> {
         summary.not_run("XDP programs", missing);
     }
     if !options.args.is_empty() {
+        summary.step("programs", || programs(project));
         summary.step("tests", || tests(project, &options.args));
         return summary.finish();
     }
@@ -47,6 +48,7 @@ pub(crate) fn run(options: &Options, project: &Project) -> Result<()> {
         command::run(project.cargo().args(["test", "--workspace", "--doc"])).map(|()| Outcome::Done)
     });
     fuzz::run(&mut summary, project);
+    summary.step("programs", || programs(project));
     summary.step("tests", || tests(project, &[]));
     if !is_root() {
         summary.not_run(
@@ -55,6 +57,11 @@ pub(crate) fn run(options: &Options, project: &Project) -> Result<()> {
         );
     }
     summary.finish()
+}
+
+/// The programs that integration tests run.
+fn programs(project: &Project) -> Result<Outcome> {
+    command::run(project.cargo().args(["build", "--workspace", "--bins"])).map(|()| Outcome::Done)
 }
 
 /// Unit and integration tests: by nextest, which runs each in its own process, where it is installed.
