@@ -51,10 +51,7 @@ pub(crate) fn run(options: &Options, project: &Project) -> Result<()> {
     summary.step("programs", || programs(project));
     summary.step("tests", || tests(project, &[]));
     if !is_root() {
-        summary.not_run(
-            "privileged tests",
-            "they need root: XDP in the kernel, networks of namespaces",
-        );
+        summary.not_run("privileged tests", "they need root: XDP in the kernel, networks of namespaces");
     }
     summary.finish()
 }
@@ -76,9 +73,7 @@ fn tests(project: &Project, args: &[String]) -> Result<Outcome> {
             tests.args(["--filterset", &format!("not test({PRIVILEGED})")]);
         }
     } else {
-        tests
-            .args(["test", "--workspace", "--lib", "--bins", "--tests"])
-            .args(args);
+        tests.args(["test", "--workspace", "--lib", "--bins", "--tests"]).args(args);
         if leave_privileged_out {
             tests.args(["--", "--skip", PRIVILEGED]);
         }

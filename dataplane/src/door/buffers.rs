@@ -86,7 +86,9 @@ impl Pool {
         let base = self.entries.start.cast::<BufRingEntry>();
         // SAFETY: the tail lies in the first entry's unused bytes, within the mapping, aligned; the kernel reads it
         // with acquire semantics.
-        unsafe { AtomicU16::from_ptr(BufRingEntry::tail(base.as_ptr()).cast_mut()).store(self.tail, Ordering::Release) };
+        unsafe {
+            AtomicU16::from_ptr(BufRingEntry::tail(base.as_ptr()).cast_mut()).store(self.tail, Ordering::Release)
+        };
     }
 
     fn queue(&mut self, id: u16) {

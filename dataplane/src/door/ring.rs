@@ -110,7 +110,14 @@ impl Ring {
         layout.msg_namelen = NAME as u32;
         layout.msg_controllen = CONTROL;
         let targets = (0..uring.params().sq_entries()).map(|_| Target::default()).collect();
-        Ok(Self { uring: ManuallyDrop::new(uring), pool: ManuallyDrop::new(pool), layout, targets, sends: 0, lasting: 0 })
+        Ok(Self {
+            uring: ManuallyDrop::new(uring),
+            pool: ManuallyDrop::new(pool),
+            layout,
+            targets,
+            sends: 0,
+            lasting: 0,
+        })
     }
 
     /// Puts a socket into a slot.

@@ -1,11 +1,7 @@
 //! The tables as BPF maps, mapped into this process.
 
 use aya::maps::{Map, MapData};
-use undertone_abi::{
-    Config, Group, Published, Row, RowIndex, Word64,
-    limits::HOPS_MAX,
-    maps,
-};
+use undertone_abi::{Config, Group, Published, Row, RowIndex, Word64, limits::HOPS_MAX, maps};
 use undertone_core::Memory;
 
 use crate::{

@@ -142,8 +142,7 @@ impl Engine {
                 let _ = started.send(Ok(()));
                 let ports = Ports::new(Arc::clone(&memory), receive_buffer, sockets_max);
                 let (turn, passed) = (Turn::new(), options.passed);
-                let mut thread =
-                    Thread { memory, shared, ring, ports, bell, commands: inbox, passed, turn };
+                let mut thread = Thread { memory, shared, ring, ports, bell, commands: inbox, passed, turn };
                 if let Err(error) = thread.run() {
                     let _ = thread.shared.cause.set(error.to_string());
                 }

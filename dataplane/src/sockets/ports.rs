@@ -6,7 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use undertone_abi::{Address, Config, Dscp, Endpoint, Local, LocalAddress, RowIndex, Side, limits::MEDIA_ADDRESSES_MAX};
+use undertone_abi::{
+    Address, Config, Dscp, Endpoint, Local, LocalAddress, RowIndex, Side, limits::MEDIA_ADDRESSES_MAX,
+};
 use undertone_core::{HeapMemory, Memory as _, engine::Sockets};
 
 use super::bind;

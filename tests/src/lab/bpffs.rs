@@ -16,8 +16,7 @@ pub struct Bpffs {
 impl Bpffs {
     /// Mounts one at `path`, a folder that it makes.
     pub fn mount(path: &Path) -> Result<Self> {
-        fs::create_dir_all(path)
-            .map_err(|source| Error::Io { doing: format!("making {}", path.display()), source })?;
+        fs::create_dir_all(path).map_err(|source| Error::Io { doing: format!("making {}", path.display()), source })?;
         run_tool(Command::new("mount").args(["-t", "bpf", "bpf"]).arg(path))?;
         Ok(Self { path: path.into() })
     }

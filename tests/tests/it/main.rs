@@ -4,7 +4,7 @@
 
 mod daemon;
 mod lab;
-mod xdp_model;
 mod paths;
 mod refusals;
 mod restart;
+mod xdp_model;

@@ -84,9 +84,7 @@ mod privileged {
         let mut command = lab.appliance.command(program("undertone")?);
         command.arg("run").arg("--config").arg(&config);
         let mut daemon = Process::spawn("undertone", command)?;
-        wait_for("the program to be attached", SOON, || {
-            pins.join("link-caller-xdp-native").exists().then_some(())
-        })?;
+        wait_for("the program to be attached", SOON, || pins.join("link-caller-xdp-native").exists().then_some(()))?;
         daemon.kill9()?;
         set_version(&pins.join("META"), 77)?;
         let before = entries(&pins)?;

@@ -142,7 +142,9 @@ mod privileged {
                         if done.load(Ordering::Relaxed) {
                             return Ok(index);
                         }
-                        thread::sleep((start + Duration::from_millis(index as u64)).saturating_duration_since(Instant::now()));
+                        thread::sleep(
+                            (start + Duration::from_millis(index as u64)).saturating_duration_since(Instant::now()),
+                        );
                         self.caller.send(packet, self.port())?;
                     }
                     Ok(packets.len())

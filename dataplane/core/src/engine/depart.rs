@@ -97,13 +97,7 @@ impl<M: Memory> Tables<'_, M> {
     }
 
     /// Adds the copies of the packet that came to `index`.
-    fn copy<S: Sockets>(
-        &self,
-        index: RowIndex,
-        group: u16,
-        sockets: &mut S,
-        departures: &mut Departures<S::Id>,
-    ) {
+    fn copy<S: Sockets>(&self, index: RowIndex, group: u16, sockets: &mut S, departures: &mut Departures<S::Id>) {
         let Some(group) = self.memory.group(group) else { return };
         for copy in (0..group.count() as usize).map_while(|copy| group.copy(copy)) {
             match self.copy_socket(index, &copy, sockets) {

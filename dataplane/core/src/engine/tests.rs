@@ -6,8 +6,8 @@ use std::{
 };
 
 use undertone_abi::{
-    CopyRule, Dscp, Endpoint, GroupPlan, Kind, Local, Policy, Reason, Row, RowIndex, Rule, Side,
-    Statistics, Via, Word64,
+    CopyRule, Dscp, Endpoint, GroupPlan, Kind, Local, Policy, Reason, Row, RowIndex, Rule, Side, Statistics, Via,
+    Word64,
 };
 
 use super::{Arrival, Departure, Departures, Sockets, Tables};

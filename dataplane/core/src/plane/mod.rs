@@ -24,11 +24,11 @@ use std::{
 
 use undertone_abi::{Address, Kind, Local, RowIndex, Rule, limits::MEDIA_ADDRESSES_MAX};
 
+use self::{devices::Devices, groups::Groups, hops::Hops, ways::Ways};
 pub use self::{
     error::PlaneError,
     report::{Capacity, StreamReport},
 };
-use self::{devices::Devices, groups::Groups, hops::Hops, ways::Ways};
 use crate::{CopyId, End, Fabric, Memory, Mixer, MonitorPort, Node, Relay, relay};
 
 /// The streams of one node.

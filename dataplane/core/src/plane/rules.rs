@@ -1,6 +1,6 @@
 //! A stream's rule.
 
-use undertone_abi::{Rule, RowIndex, Via};
+use undertone_abi::{RowIndex, Rule, Via};
 
 use super::{Plane, PlaneError, Stream};
 use crate::{Fabric, Memory as _};

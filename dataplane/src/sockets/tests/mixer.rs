@@ -139,7 +139,9 @@ fn a_divert_without_an_alias_fails_to_wire() {
         b.hears(&rtp(sequence));
     }
     node.wait_for(Reason::FailedToWire, 3);
-    assert!(matches!(node.engine.open_alias(a.row), Err(EngineError::PortInUse { port }) if port == taken.local_addr().unwrap()));
+    assert!(
+        matches!(node.engine.open_alias(a.row), Err(EngineError::PortInUse { port }) if port == taken.local_addr().unwrap())
+    );
     drop(taken);
     node.engine.open_alias(a.row).unwrap();
     a.say(&rtp(9));

@@ -18,9 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use undertone_abi::{
-    CopyRule, Endpoint, GroupPlan, Kind, Local, Policy, Reason, Row, RowIndex, Rule, Statistics, Via,
-};
+use undertone_abi::{CopyRule, Endpoint, GroupPlan, Kind, Local, Policy, Reason, Row, RowIndex, Rule, Statistics, Via};
 use undertone_core::{HeapMemory, Memory as _};
 
 use super::{Engine, EngineError, Options};

@@ -9,7 +9,6 @@ mod quality;
 mod rules;
 mod strangers;
 
-
 /// Makes each function a test on every path: `name::native`, `name::generic`, `name::io_uring`.
 macro_rules! on_every_path {
     ($($name:ident),+ $(,)?) => {

@@ -52,7 +52,11 @@ impl Capture {
         // The file's header comes when the interface is being listened to.
         read_exact::<24>(&mut reader)?;
         let (sender, frames) = mpsc::channel();
-        thread::spawn(move || while let Ok(frame) = read_frame(&mut reader) && sender.send(frame).is_ok() {});
+        thread::spawn(move || {
+            while let Ok(frame) = read_frame(&mut reader)
+                && sender.send(frame).is_ok()
+            {}
+        });
         Ok(Self { tcpdump, frames })
     }
 

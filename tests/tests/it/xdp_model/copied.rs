@@ -5,8 +5,7 @@ use std::net::SocketAddr;
 
 use proptest::prelude::*;
 use undertone_abi::{
-    CopyRule, Dscp, GroupPlan, Hop, Kind, Local, Policy, RowIndex, Rule, Shapes, Tag, Via,
-    limits::COPIES_MAX,
+    CopyRule, Dscp, GroupPlan, Hop, Kind, Local, Policy, RowIndex, Rule, Shapes, Tag, Via, limits::COPIES_MAX,
 };
 
 use super::frame::Frame;
@@ -262,5 +261,19 @@ pub(super) fn example(n: usize) -> Burst {
         4 => (None, vec![0, 1, 2]),
         _ => (None, vec![0, 0]),
     };
-    Burst { streams: vec![Stream { is_v4: true, tags: vec![], summed: true, on, divert: false, dscp: None, sequence_offset: 0, copies: devices.into_iter().map(copy).collect() }], mixer_tags: vec![], is_mixer_alive: false, packets: vec![(0, 20)] }
+    Burst {
+        streams: vec![Stream {
+            is_v4: true,
+            tags: vec![],
+            summed: true,
+            on,
+            divert: false,
+            dscp: None,
+            sequence_offset: 0,
+            copies: devices.into_iter().map(copy).collect(),
+        }],
+        mixer_tags: vec![],
+        is_mixer_alive: false,
+        packets: vec![(0, 20)],
+    }
 }

@@ -30,13 +30,13 @@ mod privileged {
     use undertone_tests::lab::{End, Link, Mac, Namespace};
 
     use super::copied::{Burst, bursts};
-    use super::program::Program;
-    use super::wires::{Crossing, Wires};
     use super::frame::{FRAME_BYTES_MIN, Fault};
     use super::packets::{packets, whole_packets};
+    use super::program::Program;
     use super::scene::{Interfaces, scenes};
     use super::sequences::sequences;
     use super::trial::{Agreement, Trial};
+    use super::wires::{Crossing, Wires};
 
     #[test]
     fn every_packet_fares_as_the_model_says() -> Result<()> {
@@ -119,7 +119,9 @@ mod privileged {
             let relay = program.kernel.relay().unwrap();
             relay.attach("ingress", XdpMode::Skb).unwrap();
             let mut crossing = Crossing::new(&wires, program)?;
-            for n in 0..6 { crossing.look(&super::copied::example(n)); }
+            for n in 0..6 {
+                crossing.look(&super::copied::example(n));
+            }
             Ok(())
         })?
     }
@@ -137,17 +139,13 @@ mod privileged {
     }
 
     fn check_all<S: Strategy>(cases: u32, strategy: &S, property: impl Fn(S::Value) -> Agreement) {
-            let config = ProptestConfig {
-                cases,
-                max_shrink_iters: 200,
-                failure_persistence: None,
-                ..ProptestConfig::default()
-            };
-            match TestRunner::new(config).run(strategy, property) {
-                Ok(()) => {}
-                Err(TestError::Fail(reason, case)) => panic!("{reason}\n  in the case:\n{case:?}"),
-                Err(aborted) => panic!("{aborted}"),
-            }
+        let config =
+            ProptestConfig { cases, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() };
+        match TestRunner::new(config).run(strategy, property) {
+            Ok(()) => {}
+            Err(TestError::Fail(reason, case)) => panic!("{reason}\n  in the case:\n{case:?}"),
+            Err(aborted) => panic!("{aborted}"),
+        }
     }
 
     /// Runs a property against programs in a namespace of their own.

@@ -37,7 +37,11 @@ impl Wires {
             Link::connect(End::new(&node, name, near), End::new(&far, name, end))
         };
         let ingress = link("ingress", 1)?;
-        let egress: Vec<_> = ["out0", "out1", "out2"].into_iter().zip(2..).map(|(name, number)| link(name, number)).collect::<Result<_>>()?;
+        let egress: Vec<_> = ["out0", "out1", "out2"]
+            .into_iter()
+            .zip(2..)
+            .map(|(name, number)| link(name, number))
+            .collect::<Result<_>>()?;
         for link in &egress {
             link.far.accept_redirects()?;
         }
@@ -101,8 +105,16 @@ impl Crossing {
             let arrived = capture.take(99, Instant::now());
             let expected = expected.frames.get(&self.interfaces[device]).unwrap_or(&empty);
             let all: Vec<_> = arrived.iter().map(|f| expected.iter().position(|e| e == f)).collect();
-            eprintln!("device {device}: {} arrived, {} expected: arrived are expected number {all:?}", arrived.len(), expected.len());
-            for a in &arrived { if !expected.contains(a) { eprintln!("{}", dump(&a[..a.len().min(64)])); } }
+            eprintln!(
+                "device {device}: {} arrived, {} expected: arrived are expected number {all:?}",
+                arrived.len(),
+                expected.len()
+            );
+            for a in &arrived {
+                if !expected.contains(a) {
+                    eprintln!("{}", dump(&a[..a.len().min(64)]));
+                }
+            }
         }
     }
 
