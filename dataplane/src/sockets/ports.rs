@@ -58,15 +58,18 @@ enum Place {
     #[default]
     Closed,
     Open(u32),
-    /// Could not be opened: not tried again for every packet.
-    Failed,
+    /// Could not be opened. It is tried again after so many packets.
+    Failed(u32),
 }
+
+/// A second of a stream, at 20 ms a packet.
+const RETRY_PACKETS: u32 = 50;
 
 impl Place {
     fn slot(self) -> Option<u32> {
         match self {
             Self::Open(slot) => Some(slot),
-            Self::Closed | Self::Failed => None,
+            Self::Closed | Self::Failed(_) => None,
         }
     }
 }
@@ -110,14 +113,7 @@ impl Ports {
     /// Takes in the socket of a media port.
     pub(super) fn add_port(&mut self, row: RowIndex, socket: UdpSocket) -> io::Result<u32> {
         let address = self.address(row.local());
-        let slot = self.add(socket, Purpose::Stream(row, Side::Network), address)?;
-        // What failed before may do now.
-        for purpose in [Purpose::Stream(row, Side::Mixer), Purpose::Spare(row.local())] {
-            if let Some(place @ Place::Failed) = self.place_mut(purpose) {
-                *place = Place::Closed;
-            }
-        }
-        Ok(slot)
+        self.add(socket, Purpose::Stream(row, Side::Network), address)
     }
 
     /// Opens the alias of an open media port.
@@ -153,7 +149,7 @@ impl Ports {
         Some(port.purpose)
     }
 
-    /// Opens a socket while packets flow, unless it is open. One that fails once is not tried again.
+    /// Opens a socket while packets flow, unless it is open.
     fn open(
         &mut self,
         purpose: Purpose,
@@ -170,7 +166,7 @@ impl Ports {
             }
             Err(error) => {
                 if let Some(place) = self.place_mut(purpose) {
-                    *place = Place::Failed;
+                    *place = Place::Failed(RETRY_PACKETS);
                 }
                 Err(error)
             }
@@ -184,13 +180,25 @@ impl Ports {
                 self.slots.push(None);
                 self.slots.len() as u32 - 1
             }
-            None => return Err(io::Error::from_raw_os_error(libc::EMFILE)),
+            None => return Err(io::ErrorKind::QuotaExceeded.into()),
         };
         self.slots[slot as usize] = Some(Port::new(socket, purpose, address));
         if let Some(place) = self.place_mut(purpose) {
             *place = Place::Open(slot);
         }
         Ok(slot)
+    }
+
+    /// Whether a socket should be opened for one more packet that wants it.
+    fn is_worth_a_try(&mut self, purpose: Purpose) -> bool {
+        match self.place_mut(purpose) {
+            Some(Place::Failed(packets)) if *packets > 0 => {
+                *packets -= 1;
+                false
+            }
+            Some(Place::Closed | Place::Failed(_)) => true,
+            Some(Place::Open(_)) | None => false,
+        }
     }
 
     fn address(&self, local: Local) -> Address {
@@ -227,7 +235,7 @@ impl Sockets for Ports {
 
     fn alias(&mut self, row: RowIndex) -> Option<u32> {
         let purpose = Purpose::Stream(row, Side::Mixer);
-        if self.place(purpose) == Place::Closed {
+        if self.is_worth_a_try(purpose) {
             let _ = self.open_alias(row);
         }
         self.place(purpose).slot()
@@ -235,7 +243,7 @@ impl Sockets for Ports {
 
     fn spare(&mut self, local: Local) -> Option<u32> {
         let purpose = Purpose::Spare(local);
-        if self.place(purpose) == Place::Closed {
+        if self.is_worth_a_try(purpose) {
             let address = self.address(local);
             let memory = Arc::clone(&self.memory);
             let _ = self.open(purpose, address, |size| open_beside_media(memory.config(), address, size));

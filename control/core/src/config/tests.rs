@@ -381,6 +381,21 @@ fn long_and_unprintable_values_are_quoted_in_short() {
 }
 
 #[test]
+fn a_huge_file_is_refused_in_no_time() {
+    let addresses: Vec<_> = (0..20_000).map(|number| format!("\"fd00::{number:x}\"")).collect();
+    let relay = "[[relay]]\na = { local = \"10.0.0.1:1\", peer = \"10.9.0.1:1\" }\n";
+    let text = format!(
+        "[media]\naddresses = [{}]\nports = \"20000-20099\"\npath = \"io-uring\"\n{}",
+        addresses.join(", "),
+        relay.repeat(20_000)
+    );
+    let error = Config::parse(&text).expect_err("far too much");
+    let expected =
+        "line 2, `media.addresses`: 20000 media addresses, and a node has at most 16; give the rest to another node";
+    assert_eq!(error.problems[0].to_string(), expected);
+}
+
+#[test]
 fn no_depth_of_nesting_breaks_the_reader() {
     for (open, close) in [("[", "]"), ("{a=", "}")] {
         let text = format!("media = {}{}", open.repeat(100_000), close.repeat(100_000));

@@ -75,7 +75,7 @@ fn a_row_that_is_no_media_port_is_refused() {
 }
 
 #[test]
-fn a_full_engine_says_how_many_files_it_needs() {
+fn a_full_engine_refuses_one_more_and_harms_nothing() {
     let node = Node::with(Options { sockets_max: 4, ..Options::default() });
     let legs: Vec<_> = (0..4).map(|_| node.leg(V4)).collect();
     let error = loop {
@@ -85,8 +85,7 @@ fn a_full_engine_says_how_many_files_it_needs() {
             Ok(()) => panic!("a fifth of four"),
         }
     };
-    assert!(matches!(error, EngineError::TooManyFiles { .. }), "{error}");
-    // What runs is not harmed, and one that goes makes room.
+    assert!(matches!(error, EngineError::Full { sockets: 4 }), "{error}");
     node.set(&legs[0], &legs[1], |_| {});
     node.set(&legs[1], &legs[0], |_| {});
     legs[0].say(&rtp(1));

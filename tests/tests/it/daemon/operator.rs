@@ -13,7 +13,7 @@ use super::program::{Said, undertone};
 /// Long enough for anything that happens at all.
 pub(super) const SOON: Duration = Duration::from_secs(10);
 /// Long enough for a daemon to start, also where the kernel verifies programs for others at the same time.
-pub(super) const START: Duration = Duration::from_secs(60);
+pub(super) const START: Duration = Duration::from_mins(1);
 
 /// An operator; the files go with them.
 pub(super) struct Operator {
@@ -92,17 +92,17 @@ impl Operator {
         Ok(command)
     }
 
-    /// Starts a daemon, as a command that may have been told more.
-    pub(super) fn start(&self, command: Command) -> Result<Process> {
-        let mut daemon = Process::spawn("undertone", command)?;
-        daemon.wait_for_line(" ready", START)?;
-        Ok(daemon)
-    }
-
     /// Starts a daemon.
     pub(super) fn run(&self) -> Result<Process> {
-        self.start(self.run_command(&[])?)
+        start(self.run_command(&[])?)
     }
+}
+
+/// Starts a daemon, as a command that may have been told more.
+pub(super) fn start(command: Command) -> Result<Process> {
+    let mut daemon = Process::spawn("undertone", command)?;
+    daemon.wait_for_line(" ready", START)?;
+    Ok(daemon)
 }
 
 /// Whether a stream has copies.

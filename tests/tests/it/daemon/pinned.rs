@@ -13,7 +13,7 @@ mod privileged {
 
     use crate::daemon::{
         captures,
-        operator::{Operator, SOON, START, has_copy},
+        operator::{Operator, SOON, START, has_copy, start},
     };
 
     /// How long nothing has to arrive for nothing to be coming.
@@ -64,7 +64,7 @@ mod privileged {
 
         /// Starts a daemon, and waits until every next hop is resolved.
         fn run(&self, arguments: &[&str]) -> Result<Process> {
-            let daemon = self.operator.start(self.operator.run_command(arguments)?)?;
+            let daemon = start(self.operator.run_command(arguments)?)?;
             self.wait_for_ways()?;
             Ok(daemon)
         }

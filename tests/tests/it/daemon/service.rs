@@ -7,7 +7,7 @@ use undertone_tests::Result;
 
 use super::{
     appliance::Appliance,
-    operator::{SOON, other},
+    operator::{SOON, other, start},
 };
 
 #[test]
@@ -27,7 +27,7 @@ fn a_service_manager_hears_of_every_turn() -> Result<()> {
     };
     let mut command = appliance.run_command(&[])?;
     command.env("NOTIFY_SOCKET", &socket).env("WATCHDOG_USEC", "100000");
-    let mut daemon = appliance.start(command)?;
+    let mut daemon = start(command)?;
     hear_until("READY=1")?;
     hear_until("WATCHDOG=1")?;
     hear_until("WATCHDOG=1")?;
