@@ -102,7 +102,7 @@ impl Driver {
         };
         let start = machine::thread_time()?;
         program.test_run(options).context("the generator was interrupted")?;
-        Ok(machine::thread_time()? - start)
+        Ok(machine::thread_time()?.saturating_sub(start))
     }
 
     /// What was counted so far.

@@ -87,8 +87,8 @@ impl Pool {
         // SAFETY: the tail lies in the first entry's unused bytes, within the mapping, aligned; the kernel reads it
         // with acquire semantics.
         unsafe {
-            AtomicU16::from_ptr(BufRingEntry::tail(base.as_ptr()).cast_mut()).store(self.tail, Ordering::Release)
-        };
+            AtomicU16::from_ptr(BufRingEntry::tail(base.as_ptr()).cast_mut()).store(self.tail, Ordering::Release);
+        }
     }
 
     fn queue(&mut self, id: u16) {

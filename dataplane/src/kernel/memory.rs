@@ -45,10 +45,7 @@ fn mapped<T>(
     map: impl FnOnce(std::os::fd::BorrowedFd<'_>, u32) -> std::io::Result<Mapped<T>>,
 ) -> Result<Mapped<T>, KernelError> {
     use std::os::fd::AsFd as _;
-    let data = match ebpf.take_map(name) {
-        Some(Map::Array(data)) => data,
-        _ => return Err(KernelError::Missing { what: name }),
-    };
+    let Some(Map::Array(data)) = ebpf.take_map(name) else { return Err(KernelError::Missing { what: name }) };
     let data: &MapData = &data;
     map(data.fd().as_fd(), count).map_err(|error| KernelError::of("map a table into memory", error))
 }

@@ -235,30 +235,6 @@ fn an_interface_that_is_not_ethernet_is_no_way() {
 }
 
 #[test]
-#[ignore = "needs a kernel with VLAN interfaces (CONFIG_VLAN_8021Q)"]
-fn tags_come_from_the_vlan_interfaces_outermost_first() {
-    let lab = Lab::new();
-    for (end, device) in [("near", "n0"), ("far", "f0")] {
-        let run = |command: &str| if end == "near" { lab.near(command) } else { lab.far(command) };
-        let last = if end == "near" { 1 } else { 2 };
-        run(&format!("link add link {device} name s type vlan proto 802.1ad id 200"));
-        run("link add link s name c type vlan id 7");
-        run("link add link c name x type vlan id 8");
-        for (number, name) in ["s", "c", "x"].iter().enumerate() {
-            run(&format!("link set {name} up"));
-            run(&format!("addr add 10.{number}.0.{last}/24 dev {name}"));
-        }
-    }
-    let (service, customer) = (Tag { tpid: 0x88a8, tci: 200 }, Tag { tpid: 0x8100, tci: 7 });
-    let watching = lab.watch(["10.0.0.2", "10.1.0.2", "10.2.0.2"]);
-    for (ip, tags) in [("10.0.0.2", vec![service]), ("10.1.0.2", vec![service, customer])] {
-        let link = Link { interface: N0.1, tags, mac: N0.2, mtu: 1500 };
-        watching.until(ip, |way| way.is_some_and(|way| way.link == link && way.mac == Some(F0)));
-    }
-    watching.until_none("10.2.0.2");
-}
-
-#[test]
 fn a_forgotten_address_is_reported_no_more() {
     let lab = Lab::with_addresses();
     let watching = lab.watch(["10.0.0.2", "10.0.0.3"]);

@@ -4,7 +4,7 @@ use undertone_abi::{Address, Endpoint, Reason};
 
 use crate::{Frame, Sum};
 
-/// EtherTypes, IEEE 802 numbers.
+/// Types of Ethernet frames, IEEE 802 numbers.
 pub mod ethertype {
     /// IPv4.
     pub const IPV4: u16 = 0x0800;
@@ -155,6 +155,7 @@ fn parse_v6(frame: &impl Frame, ip: usize) -> Result<Datagram, Reason> {
 }
 
 /// What an IP header says, of either version.
+#[derive(Clone, Copy)]
 struct Network {
     ip: usize,
     ip_length: usize,

@@ -243,7 +243,7 @@ fn hop(number: u16, device: u8, tags: &[Tag]) -> Hop {
 }
 
 fn local(is_v4: bool) -> Local {
-    Local(if is_v4 { 0 } else { 1 })
+    Local(u8::from(!is_v4))
 }
 
 fn row(stream: usize, is_v4: bool) -> RowIndex {

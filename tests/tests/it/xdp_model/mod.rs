@@ -108,7 +108,7 @@ mod privileged {
 
     #[test]
     fn plain_leave_as_the_model_says_generic() -> Result<()> {
-        cross(40, XdpMode::Skb, || bursts(10).prop_map(|b| b.without_copies()))
+        cross(40, XdpMode::Skb, || bursts(10).prop_map(Burst::without_copies))
     }
 
     #[test]
