@@ -12,11 +12,11 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, bind, send, 
 use undertone_tests::lab::Interface;
 
 /// A packet socket that puts frames on a link.
-struct Outlet(OwnedFd);
+pub(super) struct Injector(OwnedFd);
 
-impl Outlet {
+impl Injector {
     /// On the interface `name` of the calling thread's namespace.
-    fn open(name: &str) -> io::Result<Self> {
+    pub(super) fn open(name: &str) -> io::Result<Self> {
         let mut links = getifaddrs()?.filter(|interface| interface.interface_name == name);
         let link = links.find_map(|interface| interface.address?.as_link_addr().copied());
         let link = link.ok_or_else(|| io::Error::other(format!("there is no interface {name}")))?;
@@ -25,45 +25,9 @@ impl Outlet {
         Ok(Self(socket))
     }
 
-    fn send(&self, frame: &[u8]) -> io::Result<()> {
+    /// Sends one frame.
+    pub(super) fn send(&self, frame: &[u8]) -> io::Result<()> {
         send(self.0.as_raw_fd(), frame, MsgFlags::empty()).map(drop).map_err(io::Error::from)
-    }
-}
-
-/// Puts frames on a link, as many at a time as wanted.
-pub(super) struct Injector {
-    bursts: Sender<Vec<Vec<u8>>>,
-    results: Receiver<io::Result<()>>,
-}
-
-impl Injector {
-    /// Puts frames on this end of a link.
-    pub(super) fn start(interface: &Interface) -> Result<Self> {
-        let (bursts, orders) = mpsc::channel();
-        let (reports, results) = mpsc::channel();
-        let name = interface.name().to_owned();
-        let outlet = interface.namespace().run(move || Outlet::open(&name))?.expect("root may open a packet socket");
-        thread::spawn(move || follow(&orders, &reports, &outlet));
-        Ok(Self { bursts, results })
-    }
-
-    /// Puts frames on this end of a link ahead of everything else on the machine's first CPU, where a kernel thread
-    /// takes them off at `other_end`: what is sent at a time waits there and is taken off in one go.
-    ///
-    /// A program has to be attached to `other_end` already, or there is no such thread.
-    pub(super) fn start_ahead_of(interface: &Interface, other_end: &Interface) -> Result<Self> {
-        let (bursts, orders) = mpsc::channel();
-        let (reports, results) = mpsc::channel();
-        let name = interface.name().to_owned();
-        let outlet = interface.namespace().run(move || Outlet::open(&name))?.expect("root may open a packet socket");
-        let poller = poll_by_thread(other_end)?;
-        thread::spawn(move || {
-            let cpu = stay_on_one_cpu(Pid::from_raw(0));
-            stay_on(poller, cpu);
-            run_ahead(gettid());
-            follow(&orders, &reports, &outlet);
-        });
-        Ok(Self { bursts, results })
     }
 }
 
@@ -78,7 +42,7 @@ impl Capture {
     pub(super) fn start(interface: &Interface, marked: u32) -> io::Result<Self> {
         let mut command: Command = interface.namespace().command("tcpdump");
         command
-            .args(["-i", interface.device(), "-Q", "in", "-U", "--immediate-mode", "-s", "2048", "-w", "-"])
+            .args(["-i", interface.device(), "-Q", "in", "-U", "--immediate-mode", "-B", "8192", "-w", "-"])
             .arg(format!("ether[6:4] = {marked:#x}"))
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
