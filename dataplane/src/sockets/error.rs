@@ -102,7 +102,11 @@ impl EngineError {
     pub(super) fn of_socket(port: SocketAddr, source: io::Error, room: Room) -> Self {
         let too_many = Self::TooManyFiles { needed: room.files_wanted, limit: room.files_max };
         if source.kind() == io::ErrorKind::QuotaExceeded {
-            return if room.files_max < room.files_wanted { too_many } else { Self::Full { sockets: room.sockets_max } };
+            return if room.files_max < room.files_wanted {
+                too_many
+            } else {
+                Self::Full { sockets: room.sockets_max }
+            };
         }
         match source.raw_os_error() {
             Some(libc::EADDRINUSE) => Self::PortInUse { port },
