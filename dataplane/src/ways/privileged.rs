@@ -4,7 +4,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use undertone_abi::Tag;
 use undertone_core::{Link, Way};
 
 use super::Ways;

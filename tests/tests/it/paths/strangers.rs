@@ -1,6 +1,6 @@
 //! RTP injection and RTP Bleed: who is learned, and who is not.
 
-use std::thread;
+use std::{thread, time::Duration};
 
 use undertone_dataplane::{PathChoice, Policy};
 use undertone_tests::{
@@ -18,8 +18,11 @@ on_every_path!(a_flood_from_strangers_never_moves_a_stream, a_party_elsewhere_is
 
 const CALLER_SSRC: u32 = 7;
 const STRANGER_SSRC: u32 = 66;
-const STREAM: usize = 100;
+const STREAM: usize = 50;
 const FLOOD: usize = 100 * STREAM;
+/// The stream's pace, and the stranger's.
+const PACE: Duration = Duration::from_millis(20);
+const FLOOD_PACE: Duration = Duration::from_micros(200);
 
 fn a_flood_from_strangers_never_moves_a_stream(path: PathChoice) -> Result<()> {
     let bed = Bed::new(path)?;
@@ -47,8 +50,8 @@ fn flood_before_during_and_after(bed: &Bed, call: &Call, policy: Policy) -> Resu
     call.caller.send(&sent[0], at)?;
     wait_for("the caller's first packet", SOON, || position_of_caller(&call.agent))?;
     thread::scope(|scope| {
-        let flooding = scope.spawn(|| stranger.send_at_full_rate(&flood, at));
-        let speaking = sent[1..].iter().try_for_each(|packet| call.caller.send(packet, at));
+        let flooding = scope.spawn(|| stranger.send_paced(&flood, FLOOD_PACE, at).map(drop));
+        let speaking = call.caller.send_paced(&stream[1..], PACE, at).map(drop);
         flooding.join().expect("a sender").and(speaking)
     })?;
     stranger.send_at_full_rate(&flood[..STREAM], at)?;
