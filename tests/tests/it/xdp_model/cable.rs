@@ -14,7 +14,6 @@ use nix::unistd::Pid;
 use undertone_tests::Result;
 use undertone_tests::lab::{Interface, wait_for};
 
-<<<<<<< HEAD
 use super::cpu;
 
 /// Puts frames on a link, as many at a time as wanted.
@@ -61,14 +60,10 @@ impl Injector {
 
 /// A packet socket.
 struct Outlet(OwnedFd);
-=======
-/// A packet socket that puts frames on a link.
-pub(super) struct Injector(OwnedFd);
->>>>>>> lead
 
-impl Injector {
+impl Outlet {
     /// On the interface `name` of the calling thread's namespace.
-    pub(super) fn open(name: &str) -> io::Result<Self> {
+    fn open(name: &str) -> io::Result<Self> {
         let mut links = getifaddrs()?.filter(|interface| interface.interface_name == name);
         let link = links.find_map(|interface| interface.address?.as_link_addr().copied());
         let link = link.ok_or_else(|| io::Error::other(format!("there is no interface {name}")))?;
@@ -77,13 +72,11 @@ impl Injector {
         Ok(Self(socket))
     }
 
-    /// Sends one frame.
-    pub(super) fn send(&self, frame: &[u8]) -> io::Result<()> {
+    fn send(&self, frame: &[u8]) -> io::Result<()> {
         send(self.0.as_raw_fd(), frame, MsgFlags::empty()).map(drop).map_err(io::Error::from)
     }
 }
 
-<<<<<<< HEAD
 /// Has a kernel thread take frames off `interface`, and not whoever puts them on its other end. Says which thread.
 fn poll_by_thread(interface: &Interface) -> Result<Pid> {
     let setting = format!("echo 1 > /sys/class/net/{}/threaded", interface.name());
@@ -101,8 +94,6 @@ fn poll_by_thread(interface: &Interface) -> Result<Pid> {
     })
 }
 
-=======
->>>>>>> lead
 /// A `tcpdump` that hands over every frame that arrives at an interface, with the tags it had on the link.
 pub(super) struct Capture {
     tcpdump: Child,
@@ -113,16 +104,10 @@ impl Capture {
     /// Starts to look for frames whose source MAC address begins with `marked`.
     pub(super) fn start(interface: &Interface, marked: [u8; 4]) -> io::Result<Self> {
         let mut command: Command = interface.namespace().command("tcpdump");
-<<<<<<< HEAD
         let mut tcpdump = command
             // What a frame may have at most says how many the kernel has room for.
             .args(["-i", interface.device(), "-Q", "in", "-s", "2048", "-U", "--immediate-mode", "-w", "-"])
             .arg(format!("ether[6:4] = {:#x}", u32::from_be_bytes(marked)))
-=======
-        command
-            .args(["-i", interface.device(), "-Q", "in", "-U", "--immediate-mode", "-B", "8192", "-w", "-"])
-            .arg(format!("ether[6:4] = {marked:#x}"))
->>>>>>> lead
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()?;

@@ -95,7 +95,7 @@ mod privileged {
 
     #[test]
     fn a_packet_many_times_over_is_copied_each_time() -> Result<()> {
-        cross(30, Feed::Repeated(100), || bursts(1..=2))
+        cross(30, Feed::Repeated(25), || bursts(1..=2))
     }
 
     #[test]
