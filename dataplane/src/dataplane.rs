@@ -167,13 +167,7 @@ impl Dataplane {
         Ok(Self::new(options, plane, paths, Adopted::default(), mixer))
     }
 
-    fn new(
-        options: &Options,
-        plane: AnyPlane,
-        paths: Vec<InterfacePath>,
-        adopted: Adopted,
-        mixer: Ipv4Addr,
-    ) -> Self {
+    fn new(options: &Options, plane: AnyPlane, paths: Vec<InterfacePath>, adopted: Adopted, mixer: Ipv4Addr) -> Self {
         let addresses = options.node.addresses.clone();
         Self { shared: Arc::new(Shared { plane, paths, adopted, mixer, addresses }) }
     }

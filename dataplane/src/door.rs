@@ -1,6 +1,9 @@
 //! The crate's one door to unsafe code: memory shared with the kernel.
 
-#![expect(unsafe_code, reason = "memory that is shared, and calls with pointers; this file and its folder are the crate's only door")]
+#![expect(
+    unsafe_code,
+    reason = "memory that is shared, and calls with pointers; this file and its folder are the crate's only door"
+)]
 
 mod buffers;
 pub(crate) mod ring;

@@ -1,8 +1,6 @@
 //! One packet's walk from the wire to its outcome.
 
-use undertone_abi::{
-    Admission, Config, CopyMark, Endpoint, Kind, Reason, Row, RowIndex, Rule, Side,
-};
+use undertone_abi::{Admission, Config, CopyMark, Endpoint, Kind, Reason, Row, RowIndex, Rule, Side};
 use undertone_wire::{Datagram, Media, Rewrite};
 
 use crate::{Outcome, packet::Packet, tables};
@@ -203,13 +201,7 @@ fn destination(arrival: &Arrival, rule: &Rule, way: Way) -> Endpoint {
 
 /// Marks the packet for the egress program, and names the shape it leaves by.
 #[inline(always)]
-fn broadcast(
-    packet: &mut Packet<'_>,
-    group: u16,
-    way: Way,
-    original: u32,
-    reason: Reason,
-) -> Result<Outcome, Reason> {
+fn broadcast(packet: &mut Packet<'_>, group: u16, way: Way, original: u32, reason: Reason) -> Result<Outcome, Reason> {
     let shapes = tables::group(group as u32).ok_or(Reason::CopyStray)?.shapes();
     let shape = match way {
         Way::Forward(_) => shapes.forward,

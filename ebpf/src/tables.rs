@@ -7,9 +7,7 @@ use aya_ebpf::{
 };
 use undertone_abi::{
     Config, Group, Hop, Published, Reason, Row, RowIndex, Rule, Turn, Word32, Word64,
-    limits::{
-        DEVICES_MAX, GROUPS_DEFAULT, HEARTBEAT_STALE_MS, HOPS_MAX, PORTS, SHAPE_ENTRIES, SHAPES_MAX,
-    },
+    limits::{DEVICES_MAX, GROUPS_DEFAULT, HEARTBEAT_STALE_MS, HOPS_MAX, PORTS, SHAPE_ENTRIES, SHAPES_MAX},
 };
 
 /// `BPF_F_MMAPABLE`: user space writes rules and reads counters without a system call.

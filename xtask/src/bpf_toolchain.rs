@@ -40,8 +40,7 @@ impl BpfToolchain {
         let linker = BpfLinker::find().context("bpf-linker is not installed")?;
         let names: Vec<_> = compilers.iter().map(ToString::to_string).collect();
         let fitting = compilers.into_iter().find(|c| linker.serves(c));
-        let compiler = fitting
-            .with_context(|| format!("{linker} is too old for {}", names.join(" and for ")))?;
+        let compiler = fitting.with_context(|| format!("{linker} is too old for {}", names.join(" and for ")))?;
         Ok(Self { compiler, linker })
     }
 }
@@ -83,11 +82,7 @@ impl BpfCompiler {
         let rustc = root.join("bin/rustc");
         let version = command::read(Command::new(&rustc).arg("-vV")).ok()?;
         let version = version.parse().ok()?;
-        Some(Self {
-            rustc,
-            cargo,
-            version,
-        })
+        Some(Self { rustc, cargo, version })
     }
 
     pub(crate) fn llvm(&self) -> u32 {
@@ -135,9 +130,7 @@ impl FromStr for RustcVersion {
         let release = field("release:")?.to_owned();
         let llvm = field("LLVM version:")?;
         let major = llvm.split('.').next().unwrap_or_default();
-        let llvm = major
-            .parse()
-            .with_context(|| format!("`rustc -vV` tells LLVM version \"{llvm}\""))?;
+        let llvm = major.parse().with_context(|| format!("`rustc -vV` tells LLVM version \"{llvm}\""))?;
         Ok(Self { release, llvm })
     }
 }
@@ -180,13 +173,9 @@ impl fmt::Display for BpfLinker {
 fn recorded_llvm(records: &str) -> Option<u32> {
     let records: Value = serde_json::from_str(records).ok()?;
     let installs = records["installs"].as_object()?;
-    let (_, linker) = installs
-        .iter()
-        .find(|(id, _)| id.starts_with("bpf-linker "))?;
+    let (_, linker) = installs.iter().find(|(id, _)| id.starts_with("bpf-linker "))?;
     let features = linker["features"].as_array()?;
-    features
-        .iter()
-        .find_map(|feature| feature.as_str()?.strip_prefix("llvm-")?.parse().ok())
+    features.iter().find_map(|feature| feature.as_str()?.strip_prefix("llvm-")?.parse().ok())
 }
 
 #[cfg(test)]
@@ -207,18 +196,12 @@ LLVM version: 22.1.8
         BpfCompiler {
             rustc: "/usr/bin/rustc".into(),
             cargo: "/usr/bin/cargo".into(),
-            version: RustcVersion {
-                release: "1.96.0".into(),
-                llvm,
-            },
+            version: RustcVersion { release: "1.96.0".into(), llvm },
         }
     }
 
     fn linker(llvm: Option<u32>) -> BpfLinker {
-        BpfLinker {
-            path: "/opt/bin/bpf-linker".into(),
-            llvm,
-        }
+        BpfLinker { path: "/opt/bin/bpf-linker".into(), llvm }
     }
 
     #[test]
@@ -262,21 +245,12 @@ LLVM version: 22.1.8
     #[test]
     fn the_undated_nightly_comes_first_and_stable_never() {
         let folder = std::env::temp_dir().join(format!("xtask-toolchains-{}", std::process::id()));
-        for name in [
-            "nightly-2026-01-01-host",
-            "stable-host",
-            "nightly-host",
-            "nightly-2026-05-01-host",
-        ] {
+        for name in ["nightly-2026-01-01-host", "stable-host", "nightly-host", "nightly-2026-05-01-host"] {
             fs::create_dir_all(folder.join(name)).expect("a folder in the temporary folder");
         }
         let found = rustup_nightlies(&folder);
         fs::remove_dir_all(&folder).expect("it was just made");
-        let expected = [
-            "nightly-host",
-            "nightly-2026-05-01-host",
-            "nightly-2026-01-01-host",
-        ];
+        let expected = ["nightly-host", "nightly-2026-05-01-host", "nightly-2026-01-01-host"];
         assert_eq!(found, expected.map(|name| folder.join(name)));
     }
 

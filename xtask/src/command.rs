@@ -32,11 +32,7 @@ pub(crate) fn run_quietly(project: &Project, command: &mut Command) -> Result<St
         return Err(Failure::new(command, status.to_string(), String::new()));
     }
     let output = capture(command)?;
-    let text = format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if !output.status.success() {
         return Err(Failure::new(command, output.status.to_string(), text));
     }
@@ -54,18 +50,11 @@ pub(crate) fn read(command: &mut Command) -> Result<String, Failure> {
 }
 
 fn capture(command: &mut Command) -> Result<Output, Failure> {
-    command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|e| cannot_start(command, &e))
+    command.stdin(Stdio::null()).output().map_err(|e| cannot_start(command, &e))
 }
 
 fn cannot_start(command: &Command, error: &std::io::Error) -> Failure {
-    Failure::new(
-        command,
-        format!("cannot be started: {error}"),
-        String::new(),
-    )
+    Failure::new(command, format!("cannot be started: {error}"), String::new())
 }
 
 /// A program that did not do what it was asked for.
@@ -79,11 +68,7 @@ pub(crate) struct Failure {
 
 impl Failure {
     fn new(command: &Command, reason: String, output: String) -> Self {
-        Self {
-            command: describe(command),
-            reason,
-            output,
-        }
+        Self { command: describe(command), reason, output }
     }
 }
 
@@ -121,20 +106,14 @@ mod tests {
     fn an_error_names_the_command_and_shows_what_it_wrote() {
         let error = read(Command::new("/bin/sh").args(["-c", "echo no such tune >&2; exit 3"]))
             .expect_err("the command exits with 3");
-        assert_eq!(
-            error.to_string(),
-            "`sh -c echo no such tune >&2; exit 3`: exit status: 3\n  | no such tune"
-        );
+        assert_eq!(error.to_string(), "`sh -c echo no such tune >&2; exit 3`: exit status: 3\n  | no such tune");
     }
 
     #[test]
     fn a_program_that_is_not_there_is_named() {
         let error = run(&mut Command::new("undertone-no-such-program")).expect_err("not there");
         let text = error.to_string();
-        assert!(
-            text.starts_with("`undertone-no-such-program`: cannot be started: "),
-            "{text}"
-        );
+        assert!(text.starts_with("`undertone-no-such-program`: cannot be started: "), "{text}");
     }
 
     #[test]

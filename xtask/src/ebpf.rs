@@ -39,11 +39,9 @@ pub(crate) fn build_if_possible(project: &Project) -> Result<Option<String>> {
 }
 
 fn build(project: &Project) -> Result<()> {
-    let toolchain = BpfToolchain::find()
-        .context("the XDP programs cannot be built: run `cargo xtask setup` as root")?;
-    let manifest = project
-        .ebpf_manifest()
-        .context("this tree has no ebpf/Cargo.toml")?;
+    let toolchain =
+        BpfToolchain::find().context("the XDP programs cannot be built: run `cargo xtask setup` as root")?;
+    let manifest = project.ebpf_manifest().context("this tree has no ebpf/Cargo.toml")?;
     let objects = step(format!("XDP programs, by {}", toolchain.compiler), || {
         command::run(&mut compile(project, &toolchain, &manifest))?;
         publish_all(project, &manifest)
@@ -81,13 +79,7 @@ fn compile(project: &Project, toolchain: &BpfToolchain, manifest: &Path) -> Comm
 /// Whether an environment variable was set by, or for, the host's cargo and would mislead the one for eBPF.
 fn steers_the_host_build(name: &str) -> bool {
     // Where cargo keeps its things and how it reaches the registry hold for both.
-    const KEPT: [&str; 5] = [
-        "CARGO_HOME",
-        "CARGO_HTTP_",
-        "CARGO_NET_",
-        "CARGO_REGISTR",
-        "CARGO_TERM_",
-    ];
+    const KEPT: [&str; 5] = ["CARGO_HOME", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTR", "CARGO_TERM_"];
     if KEPT.iter().any(|kept| name.starts_with(kept)) {
         return false;
     }

@@ -36,40 +36,28 @@ pub(crate) fn check(summary: &mut Summary, project: &Project) {
     summary.step("clippy", || clippy(project));
     summary.step("clippy of ebpf/", || clippy_of_ebpf(project));
     summary.step("docs", || docs(project));
-    summary.step("crate arrows", || {
-        arrows::check(&metadata::all_packages(project)?).map(|()| Outcome::Done)
-    });
-    summary.step("unsafe doors", || {
-        doors::check(&metadata::all_packages(project)?).map(|()| Outcome::Done)
-    });
+    summary.step("crate arrows", || arrows::check(&metadata::all_packages(project)?).map(|()| Outcome::Done));
+    summary.step("unsafe doors", || doors::check(&metadata::all_packages(project)?).map(|()| Outcome::Done));
     summary.step("licences, bans and sources", || supply::licences(project));
     summary.step("advisories", || supply::advisories(project));
 }
 
 fn format(project: &Project) -> Result<Outcome> {
     if !has_component("cargo-fmt") {
-        return Ok(Outcome::NotRun(
-            "rustfmt is not installed: `rustup component add rustfmt`".into(),
-        ));
+        return Ok(Outcome::NotRun("rustfmt is not installed: `rustup component add rustfmt`".into()));
     }
     for manifest in manifests(project) {
         let shown = manifest.strip_prefix(&project.root).unwrap_or(&manifest);
         let mut fmt = project.cargo();
-        fmt.args(["fmt", "--all", "--check", "--manifest-path"])
-            .arg(&manifest);
-        command::run(&mut fmt).with_context(|| {
-            format!("run `cargo fmt --all --manifest-path {}`", shown.display())
-        })?;
+        fmt.args(["fmt", "--all", "--check", "--manifest-path"]).arg(&manifest);
+        command::run(&mut fmt).with_context(|| format!("run `cargo fmt --all --manifest-path {}`", shown.display()))?;
     }
     Ok(Outcome::Done)
 }
 
 /// The workspace and those beside it.
 fn manifests(project: &Project) -> impl Iterator<Item = PathBuf> {
-    [project.path("Cargo.toml")]
-        .into_iter()
-        .chain(project.ebpf_manifest())
-        .chain(project.fuzz_manifest())
+    [project.path("Cargo.toml")].into_iter().chain(project.ebpf_manifest()).chain(project.fuzz_manifest())
 }
 
 fn clippy(project: &Project) -> Result<Outcome> {
@@ -77,14 +65,7 @@ fn clippy(project: &Project) -> Result<Outcome> {
         return Ok(missing);
     }
     let mut clippy = project.cargo();
-    clippy.args([
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ]);
+    clippy.args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);
     command::run(&mut clippy).map(|()| Outcome::Done)
 }
 
@@ -114,11 +95,6 @@ fn missing_clippy() -> Option<Outcome> {
 
 fn docs(project: &Project) -> Result<Outcome> {
     let mut doc = project.cargo();
-    doc.env("RUSTDOCFLAGS", "-D warnings").args([
-        "doc",
-        "--workspace",
-        "--no-deps",
-        "--document-private-items",
-    ]);
+    doc.env("RUSTDOCFLAGS", "-D warnings").args(["doc", "--workspace", "--no-deps", "--document-private-items"]);
     command::run(&mut doc).map(|()| Outcome::Done)
 }

@@ -78,22 +78,11 @@ mod tests {
 
     #[test]
     fn what_follows_a_bench_name_is_kept_for_the_bench() {
-        let cli = Cli::parse_from([
-            "xtask",
-            "bench",
-            "dataplane",
-            "--json",
-            "out",
-            "--runs",
-            "9",
-        ]);
+        let cli = Cli::parse_from(["xtask", "bench", "dataplane", "--json", "out", "--runs", "9"]);
         let Verb::Bench(options) = cli.verb else {
             panic!("parsed as another verb");
         };
-        assert_eq!(
-            options.arguments(),
-            ["dataplane", "--json", "out", "--runs", "9"]
-        );
+        assert_eq!(options.arguments(), ["dataplane", "--json", "out", "--runs", "9"]);
     }
 
     #[test]

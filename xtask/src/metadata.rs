@@ -44,9 +44,7 @@ impl Package {
 
     /// The library and the binaries: what ships, tests and build scripts left out.
     pub(crate) fn products(&self) -> impl Iterator<Item = &Target> {
-        self.targets
-            .iter()
-            .filter(|target| target.is("lib") || target.is("bin"))
+        self.targets.iter().filter(|target| target.is("lib") || target.is("bin"))
     }
 }
 
@@ -68,15 +66,7 @@ pub(crate) fn all_packages(project: &Project) -> Result<Vec<Package>> {
 /// The crates of the workspace that `manifest` belongs to.
 pub(crate) fn packages(project: &Project, manifest: &Path) -> Result<Vec<Package>> {
     let json = command::read(
-        project
-            .cargo()
-            .args([
-                "metadata",
-                "--no-deps",
-                "--format-version=1",
-                "--manifest-path",
-            ])
-            .arg(manifest),
+        project.cargo().args(["metadata", "--no-deps", "--format-version=1", "--manifest-path"]).arg(manifest),
     )?;
     parse(&json).with_context(|| format!("cargo metadata of {}", manifest.display()))
 }

@@ -47,13 +47,7 @@ impl Project {
     /// Builds everything that runs on the host, optimised. xtask itself is left as it is.
     pub(crate) fn build_release(&self) -> Result<()> {
         crate::report::step("release build", || {
-            crate::command::run(self.cargo().args([
-                "build",
-                "--release",
-                "--workspace",
-                "--exclude",
-                "xtask",
-            ]))
+            crate::command::run(self.cargo().args(["build", "--release", "--workspace", "--exclude", "xtask"]))
         })
     }
 
@@ -74,9 +68,7 @@ impl Project {
 /// The cargo that runs this xtask.
 fn host_cargo() -> PathBuf {
     let running = env::var_os("CARGO").map(PathBuf::from);
-    running
-        .or_else(|| find_program("cargo"))
-        .unwrap_or_else(|| "cargo".into())
+    running.or_else(|| find_program("cargo")).unwrap_or_else(|| "cargo".into())
 }
 
 /// Whether the toolchain that runs this xtask has `program`, such as cargo-fmt.
@@ -96,10 +88,8 @@ pub(crate) fn rustup_home() -> PathBuf {
 }
 
 fn home(variable: &str, folder: &str) -> PathBuf {
-    env::var_os(variable).map_or_else(
-        || PathBuf::from(env::var_os("HOME").unwrap_or_default()).join(folder),
-        PathBuf::from,
-    )
+    env::var_os(variable)
+        .map_or_else(|| PathBuf::from(env::var_os("HOME").unwrap_or_default()).join(folder), PathBuf::from)
 }
 
 /// Whether packages can be installed and XDP programs loaded.

@@ -43,10 +43,7 @@ pub(crate) enum Outcome {
 
 impl Summary {
     pub(crate) fn new(title: &'static str) -> Self {
-        Self {
-            title,
-            lines: Vec::new(),
-        }
+        Self { title, lines: Vec::new() }
     }
 
     /// Tries one step; its error is shown at once and kept as [`Outcome::Failed`].
@@ -57,22 +54,14 @@ impl Summary {
             eprintln!("{}", causes(&error));
             Outcome::Failed
         });
-        let line = Line {
-            name: name.into(),
-            outcome,
-            time: start.elapsed(),
-        };
+        let line = Line { name: name.into(), outcome, time: start.elapsed() };
         eprintln!("{line}");
         self.lines.push(line);
     }
 
     /// Notes a step that cannot even be tried.
     pub(crate) fn not_run(&mut self, name: &str, reason: impl Into<String>) {
-        self.lines.push(Line {
-            name: name.into(),
-            outcome: Outcome::NotRun(reason.into()),
-            time: Duration::ZERO,
-        });
+        self.lines.push(Line { name: name.into(), outcome: Outcome::NotRun(reason.into()), time: Duration::ZERO });
     }
 
     /// Prints the table; an error if a step failed.
@@ -95,19 +84,13 @@ impl Summary {
 impl Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}:", self.title)?;
-        self.lines
-            .iter()
-            .try_for_each(|line| writeln!(f, "  {line}"))
+        self.lines.iter().try_for_each(|line| writeln!(f, "  {line}"))
     }
 }
 
 impl Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            name,
-            outcome,
-            time,
-        } = self;
+        let Self { name, outcome, time } = self;
         let time = Seconds(*time);
         match outcome {
             Outcome::Done => write!(f, "✓ {name} ({time})"),
@@ -146,10 +129,7 @@ mod tests {
         let mut summary = Summary::new("lint");
         summary.not_run("advisories", "no network");
         summary.step("format", || Ok(Outcome::Done));
-        assert_eq!(
-            summary.to_string(),
-            "lint:\n  – advisories: not run: no network\n  ✓ format (0.0 s)\n"
-        );
+        assert_eq!(summary.to_string(), "lint:\n  – advisories: not run: no network\n  ✓ format (0.0 s)\n");
         assert!(summary.finish().is_ok());
     }
 

@@ -56,29 +56,18 @@ pub(crate) struct Need {
 
 impl Need {
     pub(crate) fn demo() -> Self {
-        Self {
-            packages: vec![&packages::COMPILERS, &packages::LAB, &packages::SPEECH],
-            rust_tools: false,
-        }
+        Self { packages: vec![&packages::COMPILERS, &packages::LAB, &packages::SPEECH], rust_tools: false }
     }
 
     pub(crate) fn test() -> Self {
         Self {
-            packages: vec![
-                &packages::COMPILERS,
-                &packages::LAB,
-                &packages::SPEECH,
-                &packages::PHONES,
-            ],
+            packages: vec![&packages::COMPILERS, &packages::LAB, &packages::SPEECH, &packages::PHONES],
             rust_tools: true,
         }
     }
 
     pub(crate) fn bench() -> Self {
-        Self {
-            packages: vec![&packages::COMPILERS, &packages::LAB, &packages::PEERS],
-            rust_tools: false,
-        }
+        Self { packages: vec![&packages::COMPILERS, &packages::LAB, &packages::PEERS], rust_tools: false }
     }
 
     fn everything(peers: bool) -> Self {
@@ -99,10 +88,7 @@ struct Plan {
 
 /// One thing to install.
 enum Missing {
-    Packages {
-        group: &'static Group,
-        names: Vec<&'static str>,
-    },
+    Packages { group: &'static Group, names: Vec<&'static str> },
     Bpf(bpf::Missing),
     RustTool(rust_tools::Tool),
 }
@@ -114,10 +100,7 @@ impl Plan {
             let (present, missing) = group.survey();
             plan.present.extend(present.into_iter().map(String::from));
             if !missing.is_empty() {
-                plan.missing.push(Missing::Packages {
-                    group,
-                    names: missing,
-                });
+                plan.missing.push(Missing::Packages { group, names: missing });
             }
         }
         match bpf::survey() {
@@ -127,8 +110,7 @@ impl Plan {
         if need.rust_tools {
             let (present, missing) = rust_tools::survey();
             plan.present.extend(present.iter().map(ToString::to_string));
-            plan.missing
-                .extend(missing.into_iter().map(Missing::RustTool));
+            plan.missing.extend(missing.into_iter().map(Missing::RustTool));
         }
         plan
     }
@@ -142,10 +124,8 @@ impl Plan {
 
     fn carry_out(self, project: &Project) -> Result<()> {
         let obstacle = obstacle();
-        let (out_of_reach, within_reach): (Vec<_>, Vec<_>) = self
-            .missing
-            .into_iter()
-            .partition(|missing| obstacle.is_some() && missing.needs_packages());
+        let (out_of_reach, within_reach): (Vec<_>, Vec<_>) =
+            self.missing.into_iter().partition(|missing| obstacle.is_some() && missing.needs_packages());
         install(&within_reach, project)?;
         if let Some(obstacle) = obstacle.filter(|_| !out_of_reach.is_empty()) {
             tell_what_is_out_of_reach(obstacle, &out_of_reach);
@@ -157,11 +137,7 @@ impl Plan {
 /// Installs `missing`: the packages first, in one go, because the rest is compiled with them.
 fn install(missing: &[Missing], project: &Project) -> Result<()> {
     let mut apt = Apt::new(project);
-    let packages: Vec<_> = missing
-        .iter()
-        .flat_map(Missing::packages)
-        .copied()
-        .collect();
+    let packages: Vec<_> = missing.iter().flat_map(Missing::packages).copied().collect();
     if !packages.is_empty() {
         apt.install(&packages)?;
     }
@@ -228,14 +204,8 @@ fn obstacle() -> Option<&'static str> {
 }
 
 fn tell_what_is_out_of_reach(obstacle: &str, out_of_reach: &[Missing]) {
-    let mut names: Vec<_> = out_of_reach
-        .iter()
-        .flat_map(Missing::packages)
-        .copied()
-        .collect();
-    let without_bpf = out_of_reach
-        .iter()
-        .any(|missing| matches!(missing, Missing::Bpf(_)));
+    let mut names: Vec<_> = out_of_reach.iter().flat_map(Missing::packages).copied().collect();
+    let without_bpf = out_of_reach.iter().any(|missing| matches!(missing, Missing::Bpf(_)));
     if without_bpf {
         names.push("the eBPF toolchain");
     }
@@ -254,31 +224,19 @@ mod tests {
     fn a_plan_tells_what_is_there_and_why_the_rest_is_needed() {
         let plan = Plan {
             present: vec!["sox".into(), "espeak-ng".into()],
-            missing: vec![Missing::Packages {
-                group: &packages::LAB,
-                names: vec!["ethtool"],
-            }],
+            missing: vec![Missing::Packages { group: &packages::LAB, names: vec!["ethtool"] }],
         };
         assert_eq!(
             plan.to_string(),
-            format!(
-                "already there: sox, espeak-ng\nmissing:\n  ethtool: {}\n",
-                packages::LAB.why
-            )
+            format!("already there: sox, espeak-ng\nmissing:\n  ethtool: {}\n", packages::LAB.why)
         );
-        let error = plan
-            .refuse_if_something_is_missing()
-            .expect_err("ethtool is");
+        let error = plan.refuse_if_something_is_missing().expect_err("ethtool is");
         assert!(error.to_string().contains("cargo xtask setup"), "{error}");
     }
 
     #[test]
     fn the_peers_are_installed_only_when_they_are_asked_for() {
-        let has_peers = |need: &Need| {
-            need.packages
-                .iter()
-                .any(|group| group.why == packages::PEERS.why)
-        };
+        let has_peers = |need: &Need| need.packages.iter().any(|group| group.why == packages::PEERS.why);
         assert!(has_peers(&Need::everything(true)));
         assert!(has_peers(&Need::bench()));
         assert!(!has_peers(&Need::everything(false)));

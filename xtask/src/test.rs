@@ -37,6 +37,7 @@ pub(crate) fn run(options: &Options, project: &Project) -> Result<()> {
         summary.not_run("XDP programs", missing);
     }
     if !options.args.is_empty() {
+        summary.step("programs", || programs(project));
         summary.step("tests", || tests(project, &options.args));
         return summary.finish();
     }
@@ -47,14 +48,17 @@ pub(crate) fn run(options: &Options, project: &Project) -> Result<()> {
         command::run(project.cargo().args(["test", "--workspace", "--doc"])).map(|()| Outcome::Done)
     });
     fuzz::run(&mut summary, project);
+    summary.step("programs", || programs(project));
     summary.step("tests", || tests(project, &[]));
     if !is_root() {
-        summary.not_run(
-            "privileged tests",
-            "they need root: XDP in the kernel, networks of namespaces",
-        );
+        summary.not_run("privileged tests", "they need root: XDP in the kernel, networks of namespaces");
     }
     summary.finish()
+}
+
+/// The programs that integration tests run.
+fn programs(project: &Project) -> Result<Outcome> {
+    command::run(project.cargo().args(["build", "--workspace", "--bins"])).map(|()| Outcome::Done)
 }
 
 /// Unit and integration tests: by nextest, which runs each in its own process, where it is installed.
@@ -69,9 +73,7 @@ fn tests(project: &Project, args: &[String]) -> Result<Outcome> {
             tests.args(["--filterset", &format!("not test({PRIVILEGED})")]);
         }
     } else {
-        tests
-            .args(["test", "--workspace", "--lib", "--bins", "--tests"])
-            .args(args);
+        tests.args(["test", "--workspace", "--lib", "--bins", "--tests"]).args(args);
         if leave_privileged_out {
             tests.args(["--", "--skip", PRIVILEGED]);
         }

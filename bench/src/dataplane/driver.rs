@@ -1,6 +1,6 @@
 //! The programs that generate frames and count them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use aya::{
@@ -9,7 +9,10 @@ use aya::{
     programs::{Xdp, XdpMode},
 };
 
-use crate::dataplane::{forwarding::Load, rows::Frames, traffic};
+use crate::{
+    dataplane::{forwarding::Load, rows::Frames, traffic},
+    machine,
+};
 
 /// The object file with the programs; empty when it was not built.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/undertone-xdp-bench.o"));
@@ -85,7 +88,10 @@ impl Driver {
         Ok(())
     }
 
-    /// Generates `packets`, and says how long it took until the last one was dealt with.
+    /// Generates `packets`, and says how much of the core's time it took until the last one was dealt with.
+    ///
+    /// The kernel does all of it in this thread. Around it, it waits for other cores to take note of the program: time
+    /// that passes, but is not spent.
     pub(super) fn generate(&self, packets: u32) -> Result<Duration> {
         let program: &Xdp = self.ebpf.program(self.generator).context("no generator")?.try_into()?;
         let options = TestRunOptions {
@@ -94,9 +100,9 @@ impl Driver {
             attrs: TestRunAttrs::new().xdp_live_frames(BATCH),
             ..TestRunOptions::new()
         };
-        let start = Instant::now();
+        let start = machine::thread_time()?;
         program.test_run(options).context("the generator was interrupted")?;
-        Ok(start.elapsed())
+        Ok(machine::thread_time()?.saturating_sub(start))
     }
 
     /// What was counted so far.

@@ -245,8 +245,7 @@ fn links() -> String {
     for monitor in 0..MONITORS {
         let index = MONITOR_FIRST + 2 * u32::from(monitor);
         let ends = [format!("copies-out{monitor}"), format!("monitor{monitor}")];
-        script +=
-            &format!("link add {} index {index} type veth peer name {} index {}\n", ends[0], ends[1], index + 1);
+        script += &format!("link add {} index {index} type veth peer name {} index {}\n", ends[0], ends[1], index + 1);
         names.extend(ends);
     }
     for name in names {

@@ -34,7 +34,10 @@ impl Memory {
 impl fmt::Display for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (address, all) = (self.per_address / MIB, self.all / MIB);
-        write!(f, "kernel memory: {address:.2} MiB for each media address; {all:.2} MiB for all maps of a node with one")
+        write!(
+            f,
+            "kernel memory: {address:.2} MiB for each media address; {all:.2} MiB for all maps of a node with one"
+        )
     }
 }
 

@@ -1,10 +1,11 @@
 //! One core for what is measured.
 
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use nix::{
     sched::{CpuSet, sched_setaffinity},
+    time::{ClockId, clock_gettime},
     unistd::{Pid, gettid},
 };
 
@@ -27,4 +28,9 @@ pub(crate) fn go_first() -> Result<()> {
         bail!("cannot raise the priority, run as root: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(())
+}
+
+/// The time that the calling thread has had a core to itself, interrupts included.
+pub(crate) fn thread_time() -> Result<Duration> {
+    Ok(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).context("cannot read the thread's clock")?.into())
 }

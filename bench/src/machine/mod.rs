@@ -4,6 +4,6 @@ mod core;
 mod link;
 mod namespace;
 
-pub(crate) use self::core::{go_first, pin};
+pub(crate) use self::core::{go_first, pin, thread_time};
 pub(crate) use link::{ethtool, ip};
 pub(crate) use namespace::Namespace;

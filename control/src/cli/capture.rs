@@ -26,7 +26,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 /// Bytes read at once.
 const READ_BYTES: usize = 64 << 10;
 /// Longer than any capture.
-const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+const FOR_EVER: Duration = Duration::from_hours(100 * 365 * 24);
 
 /// Write what arrives at a media port into a pcap file
 ///

@@ -3,7 +3,10 @@
 use std::{fmt::Write as _, path::PathBuf};
 
 use serde_json::json;
-use undertone_control_core::{Config, names::Named as _};
+use undertone_control_core::{
+    Config,
+    names::{Named as _, PathChoice},
+};
 
 use super::{
     output::{grouped, print, print_json},
@@ -39,10 +42,11 @@ fn summary(config: &Config, args: &Args) -> String {
     let addresses: Vec<_> = media.addresses.iter().map(ToString::to_string).collect();
     let ports = media.ports.count() * addresses.len();
     let interfaces = if media.interfaces.is_empty() { "none".into() } else { media.interfaces.join(", ") };
-    let pins = media
-        .pins
-        .as_ref()
-        .map_or("nothing is pinned: streams end with the daemon".into(), |pins| pins.display().to_string());
+    let pins = match &media.pins {
+        _ if media.path == PathChoice::IoUring => "not used by this path: streams end with the daemon".into(),
+        None => "nothing is pinned: streams end with the daemon".into(),
+        Some(pins) => pins.display().to_string(),
+    };
     let rows = [
         ("media addresses", addresses.join(", ")),
         ("media ports", format!("{} ({} in all)", media.ports, grouped(ports as u64))),

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::output::print;
+use super::output::print_lines;
 use crate::{
     failure::{Exit, Failure},
     protocol::{Answer, Request, decode_answer, encode_request},
@@ -58,7 +58,7 @@ impl Client {
     /// Asks for something to be done, and prints what was.
     pub(crate) fn order(&mut self, request: &Request) -> Result<(), Failure> {
         match self.ask(request)? {
-            Answer::Done { did } => print(&did.iter().map(|line| format!("{line}\n")).collect::<String>()),
+            Answer::Done { did } => print_lines(&did),
             other => Err(unexpected(&other)),
         }
     }

@@ -14,7 +14,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  undertone divert on 20000\n  undertone divert off 192.0.2.10:20000")]
 pub(super) struct Args {
-    /// Whether
+    /// Through the mixer, or not
     #[arg(value_enum)]
     state: State,
 

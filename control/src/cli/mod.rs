@@ -35,7 +35,14 @@ struct Cli {
     ///
     /// Commands look for the daemon there; `undertone run` listens there instead of at the `control.socket` of its
     /// configuration.
-    #[arg(long, global = true, env = "UNDERTONE_SOCKET", value_name = "PATH", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "UNDERTONE_SOCKET",
+        value_name = "PATH",
+        hide_env_values = true,
+        display_order = 900
+    )]
     socket: Option<PathBuf>,
 
     #[command(subcommand)]

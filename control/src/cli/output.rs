@@ -16,6 +16,11 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Prints lines.
+pub(crate) fn print_lines(lines: &[String]) -> Result<(), Failure> {
+    lines.iter().try_for_each(|line| print(&format!("{line}\n")))
+}
+
 /// Prints a value as a line of JSON.
 pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string(value).map_err(|error| Failure::new(format!("cannot write JSON: {error}")))?;

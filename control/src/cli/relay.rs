@@ -13,8 +13,8 @@ use crate::{
 /// Begin, change or end relays beside those of the configuration
 ///
 /// A relay carries media between two parties, a and b: what a sends to its local port leaves from b's local port to b,
-/// and the other way round. One that is added here lasts, also through restarts of the daemon, until it is removed or
-/// the configuration needs its ports.
+/// and the other way round. One that is added here lasts until it is removed or the configuration needs its ports; where
+/// programs are pinned, also through restarts of the daemon.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// Begin a relay
@@ -93,7 +93,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "HZ", default_value = "8000", value_parser = values::clock)]
     clock: Clock,
 
-    /// The relay of RTCP between the next ports too
+    /// Do the same for the RTCP between the next ports
     #[arg(long)]
     rtcp: bool,
 }

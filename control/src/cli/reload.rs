@@ -2,7 +2,7 @@
 
 use super::{
     client::{Client, unexpected},
-    output::print,
+    output::{print, print_lines},
 };
 use crate::{
     failure::Failure,
@@ -19,7 +19,7 @@ pub(super) struct Args {}
 pub(super) fn run(_: &Args, mut client: Client) -> Result<(), Failure> {
     match client.ask(&Request::Reload)? {
         Answer::Done { did } if did.is_empty() => print("nothing had to change\n"),
-        Answer::Done { did } => print(&did.iter().map(|line| format!("{line}\n")).collect::<String>()),
+        Answer::Done { did } => print_lines(&did),
         other => Err(unexpected(&other)),
     }
 }

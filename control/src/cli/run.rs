@@ -13,8 +13,8 @@ use crate::{
 /// earlier daemon left running are taken over. SIGHUP (or `undertone reload`) reads the configuration again: a wrong
 /// one changes nothing. SIGTERM ends the daemon; pinned programs go on forwarding until the next one takes over.
 ///
-/// UNDERTONE_LOG says what is logged (default: info). Where NOTIFY_SOCKET is set, systemd is told when the daemon is
-/// ready, reloading, stopping and alive (Type=notify-reload, WatchdogSec=).
+/// `UNDERTONE_LOG` says what is logged (default: info). Where `NOTIFY_SOCKET` is set, systemd is told when the daemon is
+/// ready, reloading, stopping and alive (`Type=notify-reload`, `WatchdogSec=`).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  undertone run --config /etc/undertone/undertone.toml")]
 pub(super) struct Args {

@@ -26,7 +26,9 @@ impl Daemon {
         };
         match did {
             Ok(did) => {
-                did.iter().for_each(|did| info!("asked for: {did}"));
+                for did in &did {
+                    info!("asked for: {did}");
+                }
                 Answer::Done { did }
             }
             Err(refusal) => Answer::Error(refusal),
@@ -92,7 +94,7 @@ impl Daemon {
     fn change_relay(&self, relay: Relay, rtcp: bool) -> Result<Vec<String>, Refusal> {
         let companion = companion(&relay, rtcp)?;
         // Asked first, so that either both are changed or none.
-        for relay in companion.iter() {
+        if let Some(relay) = &companion {
             self.dataplane.report(relay.a.local).map_err(|error| refused(&error))?;
         }
         for relay in std::iter::once(&relay).chain(&companion) {

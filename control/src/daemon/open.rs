@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path};
 
+use nix::net::if_::if_nametoindex;
 use tracing::{info, warn};
 use undertone_control_core::Config;
 use undertone_dataplane::{Dataplane, MixerOptions, Node, Options, Path as PacketPath, PathChoice};
@@ -22,6 +23,9 @@ pub(crate) fn read_config(file: &Path) -> Result<Config, Failure> {
 /// Opens the data plane, and says which way packets take and why.
 pub(super) fn open(config: &Config) -> Result<Dataplane, Failure> {
     let options = options(config);
+    if options.path != PathChoice::Sockets {
+        options.interfaces.iter().try_for_each(|name| check_interface(name))?;
+    }
     let dataplane = Dataplane::open(&options).map_err(|error| Failure::new(error.to_string()))?;
     for it in dataplane.paths() {
         info!(interface = it.interface, path = it.path.key(), reason = it.reason, "path");
@@ -34,6 +38,14 @@ pub(super) fn open(config: &Config) -> Result<Dataplane, Failure> {
         info!(streams = adopted.streams, "took over what an earlier daemon had left");
     }
     Ok(dataplane)
+}
+
+/// An interface that is not there is a mistake to be put right, not a reason to take a slower path.
+fn check_interface(name: &str) -> Result<(), Failure> {
+    if_nametoindex(name).map(drop).map_err(|error| {
+        Failure::new(format!("there is no interface `{name}` here: {error}"))
+            .with_way_out("`ip link` lists those that are; correct `media.interfaces`")
+    })
 }
 
 /// Whether packets pass through this process.

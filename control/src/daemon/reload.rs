@@ -1,5 +1,7 @@
 //! Making the data plane what the configuration says, at the start and again.
 
+use std::collections::HashSet;
+
 use tracing::{error, info, warn};
 use undertone_control_core::{
     Config, ConfigError, Step,
@@ -77,9 +79,14 @@ impl Daemon {
         did
     }
 
+    /// Takes one step after the other. What is to be done to a relay that could not be added is left out.
     fn take_all(&self, steps: &[Step]) -> (Vec<String>, Vec<(Step, PlaneError)>) {
         let (mut did, mut failed) = (Vec::new(), Vec::new());
+        let mut missing = HashSet::new();
         for step in steps {
+            if missing.contains(&step.at()) {
+                continue;
+            }
             match self.take(step) {
                 Ok(()) => {
                     info!("{step}");
@@ -87,6 +94,9 @@ impl Daemon {
                 }
                 Err(error) => {
                     error!(%error, "cannot {step}");
+                    if let Step::Add(relay) = step {
+                        missing.extend([relay.a.local, relay.b.local]);
+                    }
                     failed.push((*step, error));
                 }
             }

@@ -28,7 +28,7 @@ use crate::{
 /// Connections at a time. One more is told so and closed.
 const CONNECTIONS_MAX: usize = 64;
 /// How long a connection may be silent, and how long it may take to read an answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How long to wait after a connection could not be accepted, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 

@@ -61,7 +61,9 @@ impl Datagram<'_> {
         let start = file.len();
         let length = builder.size(self.payload.len()) as u32;
         let words = [self.at.as_secs() as u32, self.at.subsec_nanos(), length, length];
-        words.iter().for_each(|word| file.extend_from_slice(&word.to_le_bytes()));
+        for word in words {
+            file.extend_from_slice(&word.to_le_bytes());
+        }
         if builder.write(file, self.payload).is_err() {
             file.truncate(start);
         }

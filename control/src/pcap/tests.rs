@@ -39,7 +39,7 @@ fn another_reader_finds_what_was_written() {
                 (header.source.into(), header.destination.into())
             }
             NetSlice::Ipv6(it) => (it.header().source_addr().into(), it.header().destination_addr().into()),
-            other => panic!("{other:?}"),
+            NetSlice::Arp(it) => panic!("{it:?}"),
         };
         assert_eq!(hosts, (from.ip(), to.ip()));
         let Some(TransportSlice::Udp(udp)) = packet.transport else { panic!("{:?}", packet.transport) };
@@ -71,7 +71,7 @@ fn what_no_packet_can_carry_is_left_out() {
     let mut file = Vec::new();
     let (v4, v6) = ("192.0.2.7:1".parse().expect("IPv4"), "[::7]:1".parse().expect("IPv6"));
     Datagram { at: Duration::ZERO, from: v4, to: v6, payload: &[] }.append_to(&mut file);
-    Datagram { at: Duration::ZERO, from: v4, to: v4, payload: &[0; 65_536] }.append_to(&mut file);
+    Datagram { at: Duration::ZERO, from: v4, to: v4, payload: &vec![0; 65_536] }.append_to(&mut file);
     assert!(file.is_empty(), "{file:?}");
 }
 

@@ -100,10 +100,10 @@ impl Stream {
             packets: it.packets,
             bytes: it.bytes,
             lost: it.lost,
-            loss_percent: 100.0 * loss,
+            loss_percent: rounded(100.0 * loss),
             reordered: it.reordered,
             duplicates: it.duplicates,
-            jitter_ms,
+            jitter_ms: rounded(jitter_ms),
             longest_gap_ms: it.longest_gap_ns / NS_PER_MS,
             idle_ms: it.idle_ns(now_ns).map(|ns| ns / NS_PER_MS),
             ssrc: has_rtp.then_some(it.ssrc),
@@ -111,7 +111,7 @@ impl Stream {
             payload_type: it.payload_type,
             strangers: it.strangers,
             invalid: it.invalid,
-            mos: has_rtp.then(|| mos(Quality { loss, jitter_ms })),
+            mos: has_rtp.then(|| rounded(mos(Quality { loss, jitter_ms }))),
         }
     }
 }
@@ -120,6 +120,11 @@ impl Stream {
 fn loss(packets: u64, duplicates: u32, lost: u32) -> f64 {
     let expected = packets.saturating_sub(u64::from(duplicates)) + u64::from(lost);
     if expected == 0 { 0.0 } else { f64::from(lost) / expected as f64 }
+}
+
+/// With the digits that mean something.
+fn rounded(value: f64) -> f64 {
+    (value * 1e4).round() / 1e4
 }
 
 fn monitor_port(to: MonitorPort) -> String {

@@ -5,7 +5,6 @@ pub(super) mod named {
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
     use undertone_control_core::names::Named;
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
     pub(in crate::protocol) fn serialize<T: Named, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(value.name())
     }
@@ -23,7 +22,7 @@ pub(super) mod dscp {
     use undertone_control_core::names::{DSCP_FORM, dscp_from_text, dscp_text};
     use undertone_core::Dscp;
 
-    #[expect(clippy::ref_option, reason = "serde passes references")]
+    #[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
     pub(in crate::protocol) fn serialize<S: Serializer>(
         value: &Option<Dscp>,
         serializer: S,

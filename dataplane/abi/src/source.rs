@@ -150,7 +150,8 @@ impl Row {
         }
         let lock = self.live.lock.load();
         let held = (lock & STATE) >> STATE_SHIFT;
-        let is_source = held != state::OPEN && (lock >> 16) as u16 == lesson.from.port && self.source() == lesson.from.address;
+        let is_source =
+            held != state::OPEN && (lock >> 16) as u16 == lesson.from.port && self.source() == lesson.from.address;
         let rank = lesson.rank();
         match held {
             state::CLAIMED => Admission::Stranger,
@@ -227,7 +228,11 @@ impl Row {
         let taken = claimed & !(PORT | STATE) | (lesson.from.port as u64) << 16 | rank << STATE_SHIFT;
         self.live.lock.flip(claimed ^ taken);
         // A source taught earlier may be followed already; the partner must look again either way.
-        if rank == state::LOCKED && (lock & STATE) >> STATE_SHIFT == state::OPEN { Admission::Known } else { Admission::Moved }
+        if rank == state::LOCKED && (lock & STATE) >> STATE_SHIFT == state::OPEN {
+            Admission::Known
+        } else {
+            Admission::Moved
+        }
     }
 }
 

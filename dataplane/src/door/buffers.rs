@@ -58,7 +58,7 @@ impl Pool {
     ///
     /// The kernel has just given up buffer `id`.
     pub(super) unsafe fn taken(&self, id: u16, length: usize) -> Buffer {
-        debug_assert!(id < self.count && length <= self.size);
+        debug_assert!(length <= self.size);
         Buffer { id, length: length.min(self.size) as u16 }
     }
 
@@ -76,6 +76,7 @@ impl Pool {
     }
 
     /// Readies a buffer for the kernel, which sees it with the next [`publish`](Self::publish).
+    #[expect(clippy::needless_pass_by_value, reason = "who gives a buffer back does not have it any more")]
     pub(super) fn give_back(&mut self, buffer: Buffer) {
         self.queue(buffer.id);
     }
@@ -85,7 +86,9 @@ impl Pool {
         let base = self.entries.start.cast::<BufRingEntry>();
         // SAFETY: the tail lies in the first entry's unused bytes, within the mapping, aligned; the kernel reads it
         // with acquire semantics.
-        unsafe { AtomicU16::from_ptr(BufRingEntry::tail(base.as_ptr()).cast_mut()).store(self.tail, Ordering::Release) };
+        unsafe {
+            AtomicU16::from_ptr(BufRingEntry::tail(base.as_ptr()).cast_mut()).store(self.tail, Ordering::Release);
+        }
     }
 
     fn queue(&mut self, id: u16) {
@@ -103,7 +106,8 @@ impl Pool {
     }
 
     fn at(&self, id: u16) -> *mut u8 {
-        // SAFETY: every id is below `count`, so the result lies within the mapping.
+        assert!(id < self.count, "a buffer of another pool");
+        // SAFETY: the id is below `count`, so the result lies within the mapping.
         unsafe { self.memory.start.as_ptr().add(id as usize * self.size) }
     }
 }

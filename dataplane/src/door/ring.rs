@@ -89,6 +89,8 @@ pub(crate) struct Ring {
     /// Destinations of the sends that are queued, by order.
     targets: Box<[Target]>,
     sends: usize,
+    /// Receives and watches that have not ended.
+    lasting: usize,
 }
 
 impl Ring {
@@ -108,7 +110,14 @@ impl Ring {
         layout.msg_namelen = NAME as u32;
         layout.msg_controllen = CONTROL;
         let targets = (0..uring.params().sq_entries()).map(|_| Target::default()).collect();
-        Ok(Self { uring: ManuallyDrop::new(uring), pool: ManuallyDrop::new(pool), layout, targets, sends: 0 })
+        Ok(Self {
+            uring: ManuallyDrop::new(uring),
+            pool: ManuallyDrop::new(pool),
+            layout,
+            targets,
+            sends: 0,
+            lasting: 0,
+        })
     }
 
     /// Puts a socket into a slot.
@@ -128,7 +137,9 @@ impl Ring {
     /// Receives at a socket, until an [`Event::Receive`] says that it is over.
     pub(crate) fn receive(&mut self, slot: u32) -> io::Result<()> {
         let entry = RecvMsgMulti::new(Fixed(slot), &raw const *self.layout, GROUP).build();
-        self.push(&entry.user_data(kind::RECEIVE | slot as u64))
+        self.push(&entry.user_data(kind::RECEIVE | slot as u64))?;
+        self.lasting += 1;
+        Ok(())
     }
 
     /// Ends the receive at a socket, which an [`Event::Receive`] will confirm.
@@ -140,7 +151,9 @@ impl Ring {
     /// Waits for `fd` to become readable, once. It has to stay open until then.
     pub(crate) fn watch(&mut self, fd: BorrowedFd<'_>) -> io::Result<()> {
         let entry = PollAdd::new(Fd(fd.as_raw_fd()), libc::POLLIN as u32).build();
-        self.push(&entry.user_data(kind::WATCH))
+        self.push(&entry.user_data(kind::WATCH))?;
+        self.lasting += 1;
+        Ok(())
     }
 
     /// Queues the payload in `buffer` to be sent from a socket. Only failure is an event: [`Event::Unsent`].
@@ -200,21 +213,26 @@ impl Ring {
             match entry.user_data() & kind::MASK {
                 kind::RECEIVE => return Some(self.received(low, &entry)),
                 kind::SEND => return Some(Event::Unsent { tag: low, error: -entry.result() }),
-                kind::WATCH => return Some(Event::Readable),
+                kind::WATCH => {
+                    self.lasting -= 1;
+                    return Some(Event::Readable);
+                }
                 // Cancelling what has ended already.
                 _ => {}
             }
         }
     }
 
-    fn received(&self, slot: u32, entry: &cqueue::Entry) -> Event {
+    fn received(&mut self, slot: u32, entry: &cqueue::Entry) -> Event {
+        let more = cqueue::more(entry.flags());
+        self.lasting -= usize::from(!more);
         let result = entry.result();
         let buffer = cqueue::buffer_select(entry.flags()).map(|id| {
             // SAFETY: the completion hands buffer `id` over, and every completion is read once.
             unsafe { self.pool.taken(id, result.max(0) as usize) }
         });
         let error = (result < 0).then_some(-result);
-        Event::Receive { slot, buffer, error, more: cqueue::more(entry.flags()) }
+        Event::Receive { slot, buffer, error, more }
     }
 
     fn push(&mut self, entry: &squeue::Entry) -> io::Result<()> {
@@ -256,21 +274,29 @@ impl Ring {
 /// `IORING_ENTER_GETEVENTS`: wait for completions, and let the kernel make them.
 const GETEVENTS: u32 = 1;
 
+impl Ring {
+    /// Ends every receive, and lets go of every socket: the kernel takes a closed ring apart when it finds the time, and
+    /// until then ports would be in use.
+    fn wind_up(&mut self) -> io::Result<()> {
+        self.submit()?;
+        match self.uring.submitter().register_sync_cancel(None, CancelBuilder::any()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        while self.lasting > 0 {
+            self.wait()?;
+            while self.next().is_some() {}
+        }
+        self.uring.submitter().unregister_files()
+    }
+}
+
 impl Drop for Ring {
     fn drop(&mut self) {
-        // Ends every receive, and returns when none is left.
-        let ended = match self.submit() {
-            Ok(()) => self.uring.submitter().register_sync_cancel(None, CancelBuilder::any()),
-            Err(error) => Err(error),
-        };
-        match ended {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        if self.wind_up().is_err() {
             // The kernel may still write to the pool: better lost than freed.
-            Err(_) => return,
+            return;
         }
-        // The kernel takes a closed ring apart when it finds the time: without this, ports would be in use until then.
-        let _ = self.uring.submitter().unregister_files();
         // SAFETY: this is the only place that drops them, and nothing uses them afterwards.
         unsafe {
             ManuallyDrop::drop(&mut self.uring);

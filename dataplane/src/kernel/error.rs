@@ -6,7 +6,9 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum KernelError {
     /// The build had no BPF toolchain.
-    #[error("this build holds no XDP programs; build with `cargo xtask setup` and `cargo xtask ebpf` done, or use the io_uring path")]
+    #[error(
+        "this build holds no XDP programs; build with `cargo xtask setup` and `cargo xtask ebpf` done, or use the io_uring path"
+    )]
     NoPrograms,
     /// The object file does not fit this code.
     #[error("the XDP object has no {what}; it was built from other sources: run `cargo xtask ebpf` and build again")]
@@ -41,7 +43,11 @@ pub enum KernelError {
 impl KernelError {
     /// An error of a system call, told apart by whether it was a matter of privilege.
     pub(crate) fn of(what: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> Self {
-        if is_permission(&source) { Self::NotPermitted { what } } else { Self::Refused { what, source: Box::new(source) } }
+        if is_permission(&source) {
+            Self::NotPermitted { what }
+        } else {
+            Self::Refused { what, source: Box::new(source) }
+        }
     }
 }
 

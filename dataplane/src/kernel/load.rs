@@ -189,9 +189,7 @@ fn take<T: TryFrom<Map>>(ebpf: &mut Ebpf, name: &'static str) -> Result<T, Kerne
 }
 
 fn program<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp, KernelError> {
-    ebpf.program_mut(name)
-        .and_then(|program| program.try_into().ok())
-        .ok_or(KernelError::Missing { what: name })
+    ebpf.program_mut(name).and_then(|program| program.try_into().ok()).ok_or(KernelError::Missing { what: name })
 }
 
 fn load_program(ebpf: &mut Ebpf, name: &'static str) -> Result<(), KernelError> {

@@ -1,11 +1,7 @@
 //! The tables as BPF maps, mapped into this process.
 
 use aya::maps::{Map, MapData};
-use undertone_abi::{
-    Config, Group, Published, Row, RowIndex, Word64,
-    limits::HOPS_MAX,
-    maps,
-};
+use undertone_abi::{Config, Group, Published, Row, RowIndex, Word64, limits::HOPS_MAX, maps};
 use undertone_core::Memory;
 
 use crate::{
@@ -49,10 +45,7 @@ fn mapped<T>(
     map: impl FnOnce(std::os::fd::BorrowedFd<'_>, u32) -> std::io::Result<Mapped<T>>,
 ) -> Result<Mapped<T>, KernelError> {
     use std::os::fd::AsFd as _;
-    let data = match ebpf.take_map(name) {
-        Some(Map::Array(data)) => data,
-        _ => return Err(KernelError::Missing { what: name }),
-    };
+    let Some(Map::Array(data)) = ebpf.take_map(name) else { return Err(KernelError::Missing { what: name }) };
     let data: &MapData = &data;
     map(data.fd().as_fd(), count).map_err(|error| KernelError::of("map a table into memory", error))
 }

@@ -8,7 +8,10 @@ use std::{
 use futures_util::TryStreamExt as _;
 use rtnetlink::{
     Handle, LinkUnspec, LinkVeth,
-    packet_route::{link::{LinkAttribute, LinkMessage}, neighbour::NeighbourState},
+    packet_route::{
+        link::{LinkAttribute, LinkMessage},
+        neighbour::NeighbourState,
+    },
 };
 use undertone_core::Link;
 
@@ -18,7 +21,9 @@ use crate::{door, mixer::alias, options::MixerOptions};
 #[derive(Debug, thiserror::Error)]
 pub enum MixerError {
     /// A name that cannot be a device's.
-    #[error("`{name}` is too long for the mixer's interface: 14 characters at most, one more is added for its other end")]
+    #[error(
+        "`{name}` is too long for the mixer's interface: 14 characters at most, one more is added for its other end"
+    )]
     Name {
         /// The name.
         name: String,

@@ -8,7 +8,9 @@ use std::{
 
 use nix::sys::{
     resource::{Resource, getrlimit, setrlimit},
-    socket::{AddressFamily, SetSockOpt, SockFlag, SockProtocol, SockType, SockaddrStorage, bind, setsockopt, socket, sockopt},
+    socket::{
+        AddressFamily, SetSockOpt, SockFlag, SockProtocol, SockType, SockaddrStorage, bind, setsockopt, socket, sockopt,
+    },
 };
 use undertone_abi::Dscp;
 

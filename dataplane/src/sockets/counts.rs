@@ -69,8 +69,7 @@ mod tests {
         counts.unsent(Reason::CopySent, libc::ENETUNREACH);
         counts.settle(&reasons);
         counts.settle(&reasons);
-        let expected =
-            [(Reason::Forwarded, 2), (Reason::NoRoom, 1), (Reason::CopyNoHop, 1), (Reason::CopyTooBig, 1)];
+        let expected = [(Reason::Forwarded, 2), (Reason::NoRoom, 1), (Reason::CopyNoHop, 1), (Reason::CopyTooBig, 1)];
         let mut found = shown(&reasons);
         found.sort_unstable();
         let mut expected = expected.to_vec();

@@ -46,7 +46,9 @@ impl Datagram {
     fn note(&mut self, message: &ControlMessage<'_>) {
         match (message.level, message.kind) {
             (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => self.realtime_ns = timespec_ns(message.data),
-            (libc::IPPROTO_IP, libc::IP_TOS) => self.dscp = message.data.first().and_then(|class| Dscp::new(class >> 2)),
+            (libc::IPPROTO_IP, libc::IP_TOS) => {
+                self.dscp = message.data.first().and_then(|class| Dscp::new(class >> 2));
+            }
             (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
                 self.dscp = word(message.data, 0).and_then(|class| Dscp::new((class >> 2) as u8));
             }

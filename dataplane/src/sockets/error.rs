@@ -44,10 +44,16 @@ pub enum EngineError {
          the service)"
     )]
     TooManyFiles {
-        /// How many there have to be, this one included.
+        /// How many there may have to be.
         needed: u64,
         /// How many there may be.
         limit: u64,
+    },
+    /// As many sockets as the engine was started for.
+    #[error("all {sockets} sockets are in use: close media ports, or start with room for more")]
+    Full {
+        /// How many there are.
+        sockets: u32,
     },
     /// A row that is no media port of this node.
     #[error("row {} (address {}, port {}) is no media port of this node", row.0, row.local().0, row.port())]
@@ -71,6 +77,17 @@ pub enum EngineError {
     },
 }
 
+/// How many sockets there may be, and why no more.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    /// Sockets that the engine was started for.
+    pub(super) sockets_max: u32,
+    /// Files that the process needs for them.
+    pub(super) files_wanted: u64,
+    /// Files that it may have.
+    pub(super) files_max: u64,
+}
+
 impl EngineError {
     /// An error of setting up a ring.
     pub(super) fn of_ring(source: io::Error) -> Self {
@@ -81,12 +98,16 @@ impl EngineError {
         }
     }
 
-    /// An error of opening the socket of `port`, when `open` sockets are open and `limit` files allowed.
-    pub(super) fn of_socket(port: SocketAddr, source: io::Error, open: u64, limit: u64) -> Self {
+    /// An error of opening the socket of `port`.
+    pub(super) fn of_socket(port: SocketAddr, source: io::Error, room: Room) -> Self {
+        let too_many = Self::TooManyFiles { needed: room.files_wanted, limit: room.files_max };
+        if source.kind() == io::ErrorKind::QuotaExceeded {
+            return if room.files_max < room.files_wanted { too_many } else { Self::Full { sockets: room.sockets_max } };
+        }
         match source.raw_os_error() {
             Some(libc::EADDRINUSE) => Self::PortInUse { port },
             Some(libc::EADDRNOTAVAIL) => Self::AddressNotHere { address: port.ip() },
-            Some(libc::EMFILE | libc::ENFILE) => Self::TooManyFiles { needed: open + 1, limit },
+            Some(libc::EMFILE | libc::ENFILE) => too_many,
             _ => Self::System { what: "open the socket of a media port", source },
         }
     }

@@ -6,7 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use undertone_abi::{Address, Config, Dscp, Endpoint, Local, RowIndex, Side, limits::MEDIA_ADDRESSES_MAX};
+use undertone_abi::{
+    Address, Config, Dscp, Endpoint, Local, LocalAddress, RowIndex, Side, limits::MEDIA_ADDRESSES_MAX,
+};
 use undertone_core::{HeapMemory, Memory as _, engine::Sockets};
 
 use super::bind;
@@ -56,15 +58,18 @@ enum Place {
     #[default]
     Closed,
     Open(u32),
-    /// Could not be opened: not tried again for every packet.
-    Failed,
+    /// Could not be opened. It is tried again after so many packets.
+    Failed(u32),
 }
+
+/// A second of a stream, at 20 ms a packet.
+const RETRY_PACKETS: u32 = 50;
 
 impl Place {
     fn slot(self) -> Option<u32> {
         match self {
             Self::Open(slot) => Some(slot),
-            Self::Closed | Self::Failed => None,
+            Self::Closed | Self::Failed(_) => None,
         }
     }
 }
@@ -78,8 +83,8 @@ pub(super) struct Ports {
     slots_max: u32,
     /// Slots that were opened while a packet was walked.
     fresh: Vec<u32>,
-    ports: Box<[Place]>,
-    aliases: Box<[Place]>,
+    by_row: Box<[Place]>,
+    aliases_by_row: Box<[Place]>,
     spares: [Place; MEDIA_ADDRESSES_MAX as usize],
 }
 
@@ -94,8 +99,8 @@ impl Ports {
             free: Vec::new(),
             slots_max,
             fresh: Vec::new(),
-            ports: vec![Place::Closed; rows].into(),
-            aliases: vec![Place::Closed; rows].into(),
+            by_row: vec![Place::Closed; rows].into(),
+            aliases_by_row: vec![Place::Closed; rows].into(),
             spares: Default::default(),
         }
     }
@@ -108,14 +113,7 @@ impl Ports {
     /// Takes in the socket of a media port.
     pub(super) fn add_port(&mut self, row: RowIndex, socket: UdpSocket) -> io::Result<u32> {
         let address = self.address(row.local());
-        let slot = self.add(socket, Purpose::Stream(row, Side::Network), address)?;
-        // What failed before may do now.
-        for purpose in [Purpose::Stream(row, Side::Mixer), Purpose::Spare(row.local())] {
-            if let Some(place @ Place::Failed) = self.place_mut(purpose) {
-                *place = Place::Closed;
-            }
-        }
-        Ok(slot)
+        self.add(socket, Purpose::Stream(row, Side::Network), address)
     }
 
     /// Opens the alias of an open media port.
@@ -123,7 +121,7 @@ impl Ports {
         if self.port(row).is_none() {
             return Err(io::ErrorKind::NotFound.into());
         }
-        let address = self.memory.config().local(row.local()).map_or(Address::NONE, |local| local.alias());
+        let address = self.memory.config().local(row.local()).map_or(Address::NONE, LocalAddress::alias);
         if address == Address::NONE {
             return Err(io::ErrorKind::AddrNotAvailable.into());
         }
@@ -151,7 +149,7 @@ impl Ports {
         Some(port.purpose)
     }
 
-    /// Opens a socket while packets flow, unless it is open. One that fails once is not tried again.
+    /// Opens a socket while packets flow, unless it is open.
     fn open(
         &mut self,
         purpose: Purpose,
@@ -168,7 +166,7 @@ impl Ports {
             }
             Err(error) => {
                 if let Some(place) = self.place_mut(purpose) {
-                    *place = Place::Failed;
+                    *place = Place::Failed(RETRY_PACKETS);
                 }
                 Err(error)
             }
@@ -182,7 +180,7 @@ impl Ports {
                 self.slots.push(None);
                 self.slots.len() as u32 - 1
             }
-            None => return Err(io::Error::from_raw_os_error(libc::EMFILE)),
+            None => return Err(io::ErrorKind::QuotaExceeded.into()),
         };
         self.slots[slot as usize] = Some(Port::new(socket, purpose, address));
         if let Some(place) = self.place_mut(purpose) {
@@ -191,14 +189,26 @@ impl Ports {
         Ok(slot)
     }
 
+    /// Whether a socket should be opened for one more packet that wants it.
+    fn is_worth_a_try(&mut self, purpose: Purpose) -> bool {
+        match self.place_mut(purpose) {
+            Some(Place::Failed(packets)) if *packets > 0 => {
+                *packets -= 1;
+                false
+            }
+            Some(Place::Closed | Place::Failed(_)) => true,
+            Some(Place::Open(_)) | None => false,
+        }
+    }
+
     fn address(&self, local: Local) -> Address {
-        self.memory.config().local(local).map_or(Address::NONE, |local| local.address())
+        self.memory.config().local(local).map_or(Address::NONE, LocalAddress::address)
     }
 
     fn place(&self, purpose: Purpose) -> Place {
         match purpose {
-            Purpose::Stream(row, Side::Network) => self.ports.get(row.0 as usize),
-            Purpose::Stream(row, Side::Mixer) => self.aliases.get(row.0 as usize),
+            Purpose::Stream(row, Side::Network) => self.by_row.get(row.0 as usize),
+            Purpose::Stream(row, Side::Mixer) => self.aliases_by_row.get(row.0 as usize),
             Purpose::Spare(local) => self.spares.get(local.0 as usize),
         }
         .copied()
@@ -207,8 +217,8 @@ impl Ports {
 
     fn place_mut(&mut self, purpose: Purpose) -> Option<&mut Place> {
         match purpose {
-            Purpose::Stream(row, Side::Network) => self.ports.get_mut(row.0 as usize),
-            Purpose::Stream(row, Side::Mixer) => self.aliases.get_mut(row.0 as usize),
+            Purpose::Stream(row, Side::Network) => self.by_row.get_mut(row.0 as usize),
+            Purpose::Stream(row, Side::Mixer) => self.aliases_by_row.get_mut(row.0 as usize),
             Purpose::Spare(local) => self.spares.get_mut(local.0 as usize),
         }
     }
@@ -225,7 +235,7 @@ impl Sockets for Ports {
 
     fn alias(&mut self, row: RowIndex) -> Option<u32> {
         let purpose = Purpose::Stream(row, Side::Mixer);
-        if self.place(purpose) == Place::Closed {
+        if self.is_worth_a_try(purpose) {
             let _ = self.open_alias(row);
         }
         self.place(purpose).slot()
@@ -233,7 +243,7 @@ impl Sockets for Ports {
 
     fn spare(&mut self, local: Local) -> Option<u32> {
         let purpose = Purpose::Spare(local);
-        if self.place(purpose) == Place::Closed {
+        if self.is_worth_a_try(purpose) {
             let address = self.address(local);
             let memory = Arc::clone(&self.memory);
             let _ = self.open(purpose, address, |size| open_beside_media(memory.config(), address, size));

@@ -1,44 +1,52 @@
 //! Questions to the kernel.
+//!
+//! They go through `rtnetlink`'s connection in batches, for which its typed requests have no form: one system call
+//! for many routes takes less than half the time.
 
-use std::future::Future;
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use futures_util::{StreamExt, TryStreamExt};
-use rtnetlink::Handle;
-use rtnetlink::packet_core::{NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
-use rtnetlink::packet_route::link::LinkExtentMask;
-use rtnetlink::packet_route::neighbour::{NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState};
+use futures_util::StreamExt;
+use rtnetlink::packet_core::{
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
+};
+use rtnetlink::packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
+use rtnetlink::packet_route::neighbour::{NeighbourAttribute, NeighbourFlags, NeighbourMessage};
 use rtnetlink::packet_route::route::{RouteAttribute, RouteMessage};
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
+use rtnetlink::proto::ConnectionHandle;
+use rtnetlink::sys::{SocketAddr, protocols::NETLINK_ROUTE};
 
 use super::WaysError;
 use super::decode;
 use super::view::{Adjacency, Interface, Neighbour, Route};
 
-/// How long an answer may take. The kernel answers while the question is being sent; only a lost or undecodable
-/// answer takes longer.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long answers may take. The kernel answers while the questions are being sent; only what it did not answer, or
+/// what could not be read, is missed for so long.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A socket for questions.
 pub(super) struct Netlink {
-    handle: Handle,
+    handle: ConnectionHandle<RouteNetlinkMessage>,
 }
+
+type Request = NetlinkMessage<RouteNetlinkMessage>;
+type Reply = io::Result<RouteNetlinkMessage>;
 
 impl Netlink {
     /// Opens a socket, which the calling task's runtime serves from then on.
     pub(super) fn connect() -> Result<Self, WaysError> {
-        let (connection, handle, _) = rtnetlink::new_connection().map_err(WaysError::Socket)?;
+        let (connection, handle, _) = rtnetlink::proto::new_connection(NETLINK_ROUTE).map_err(WaysError::Socket)?;
         tokio::spawn(connection);
         Ok(Self { handle })
     }
 
     /// Whether the kernel lets this process have neighbours resolved.
     pub(super) async fn check_privilege(&self) -> Result<(), WaysError> {
-        // The kernel looks at the privilege first, and then finds that there is no interface 0.
-        let request = self.handle.neighbours().add(0, IpAddr::from([0, 0, 0, 0])).state(NeighbourState::None);
-        match answer(request.execute()).await {
+        // The kernel looks at the privilege first, and then finds that the message names nothing.
+        let nothing = request(RouteNetlinkMessage::NewNeighbour(NeighbourMessage::default()), NLM_F_ACK);
+        match self.ask_one(nothing).await {
             Err(cause) if cause.raw_os_error() == Some(libc::EPERM) => Err(WaysError::Privilege),
             _ => Ok(()),
         }
@@ -46,31 +54,40 @@ impl Netlink {
 
     /// Every interface.
     pub(super) async fn interfaces(&self) -> io::Result<Vec<Interface>> {
-        let request = self.handle.link().get();
-        let request = request.set_filter_mask(AddressFamily::Unspec, vec![LinkExtentMask::SkipStats]);
-        answer(request.execute().try_filter_map(async |link| Ok(decode::interface(&link))).try_collect()).await
+        let mut message = LinkMessage::default();
+        message.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+        let listing = self.ask(vec![request(RouteNetlinkMessage::GetLink(message), NLM_F_DUMP)]).await?;
+        let interface = |reply| match reply {
+            Ok(RouteNetlinkMessage::NewLink(link)) => decode::interface(&link).map(Ok),
+            other => other.err().map(Err),
+        };
+        listing.into_iter().filter_map(interface).collect()
     }
 
     /// Every neighbour.
     pub(super) async fn neighbours(&self) -> io::Result<Vec<(Adjacency, Neighbour)>> {
-        let request = self.handle.neighbours().get();
-        answer(request.execute().try_filter_map(async |entry| Ok(decode::neighbour(&entry))).try_collect()).await
+        let message = RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default());
+        let listing = self.ask(vec![request(message, NLM_F_DUMP)]).await?;
+        let neighbour = |reply| match reply {
+            Ok(RouteNetlinkMessage::NewNeighbour(entry)) => decode::neighbour(&entry).map(Ok),
+            other => other.err().map(Err),
+        };
+        listing.into_iter().filter_map(neighbour).collect()
     }
 
-    /// The route of a UDP packet that this host itself sends to `ip`; an error is no answer at all.
-    pub(super) async fn route(&self, ip: IpAddr) -> io::Result<Option<Route>> {
-        let mut message = RouteMessage::default();
-        message.header.address_family = family(ip);
-        message.header.destination_prefix_length = if ip.is_ipv4() { 32 } else { 128 };
-        message.attributes.push(RouteAttribute::Destination(ip.into()));
-        message.attributes.push(RouteAttribute::IpProto(libc::IPPROTO_UDP as u8));
-        let mut replies = Box::pin(self.handle.route().get(message).execute());
-        match answer(replies.try_next()).await {
-            Ok(Some(reply)) => Ok(decode::route(&reply)),
-            Ok(None) => Err(io::ErrorKind::UnexpectedEof.into()),
-            Err(cause) if is_final(&cause) => Ok(None),
-            Err(cause) => Err(cause),
+    /// The route of a UDP packet that this host itself sends to each of `ips`, in their order. An error means that
+    /// some answers are missing, and that it is not known which.
+    pub(super) async fn routes(&self, ips: &[IpAddr]) -> io::Result<Vec<Option<Route>>> {
+        let replies = self.ask(ips.iter().map(|&ip| route_request(ip)).collect()).await?;
+        if replies.len() != ips.len() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        let route = |reply| match reply {
+            Ok(RouteNetlinkMessage::NewRoute(route)) => Ok(decode::route(&route)),
+            Err(cause) if is_shortage(&cause) => Err(cause),
+            _ => Ok(None),
+        };
+        replies.into_iter().map(route).collect()
     }
 
     /// Has the kernel find or check the neighbour at `adjacency`, and says what it knows directly afterwards; some
@@ -81,49 +98,70 @@ impl Netlink {
         if let Some(known @ Neighbour::Known(_)) = entry {
             return Ok(known);
         }
-        let Adjacency { interface, address } = adjacency;
-        let request = self.handle.neighbours().add(interface, address);
-        let request = request.state(NeighbourState::None).flags(NeighbourFlags::Use);
+        let mut message = neighbour_message(adjacency);
+        message.header.flags = NeighbourFlags::Use;
         // Where there was no entry, one that came meanwhile is not touched: the request then fails.
-        let request = if entry.is_some() { request.replace() } else { request };
-        answer(request.execute()).await?;
+        let existing = if entry.is_some() { NLM_F_REPLACE } else { NLM_F_EXCL };
+        let flags = NLM_F_ACK | NLM_F_CREATE | existing;
+        self.ask_one(request(RouteNetlinkMessage::NewNeighbour(message), flags)).await?;
         Ok(self.neighbour(adjacency).await?.unwrap_or_default())
     }
 
     async fn neighbour(&self, adjacency: Adjacency) -> io::Result<Option<Neighbour>> {
-        let mut message = NeighbourMessage::default();
-        message.header.family = family(adjacency.address);
-        message.header.ifindex = adjacency.interface;
-        message.attributes.push(NeighbourAttribute::Destination(adjacency.address.into()));
-        let mut request = NetlinkMessage::from(RouteNetlinkMessage::GetNeighbour(message));
-        request.header.flags = NLM_F_REQUEST;
-        let mut replies = self.handle.clone().request(request).map_err(io::Error::other)?;
-        let reply = answer(async { Ok(replies.next().await) }).await?;
-        match reply.map(|reply| reply.payload) {
-            Some(NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewNeighbour(entry))) => {
+        match self.ask_one(request(RouteNetlinkMessage::GetNeighbour(neighbour_message(adjacency)), 0)).await {
+            Ok(Some(RouteNetlinkMessage::NewNeighbour(entry))) => {
                 Ok(decode::neighbour(&entry).map(|(_, neighbour)| neighbour))
             }
-            Some(NetlinkPayload::Error(refusal)) if refusal.raw_code() == -libc::ENOENT => Ok(None),
-            Some(NetlinkPayload::Error(refusal)) => Err(refusal.to_io()),
-            _ => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(cause) if cause.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+            Err(cause) => Err(cause),
         }
     }
-}
 
-/// Waits for an answer, but not for ever.
-async fn answer<T>(answer: impl Future<Output = Result<T, rtnetlink::Error>>) -> io::Result<T> {
-    match tokio::time::timeout(PATIENCE, answer).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(rtnetlink::Error::NetlinkError(refusal))) => Err(refusal.to_io()),
-        Ok(Err(other)) => Err(io::Error::other(other)),
-        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    /// The reply to one request, if it has one besides that it was carried out.
+    async fn ask_one(&self, request: Request) -> io::Result<Option<RouteNetlinkMessage>> {
+        self.ask(vec![request]).await?.pop().transpose()
+    }
+
+    /// The replies to requests, in their order.
+    async fn ask(&self, requests: Vec<Request>) -> io::Result<Vec<Reply>> {
+        let replies = self.handle.request_batch(requests, SocketAddr::new(0, 0)).map_err(io::Error::other)?;
+        let replies = replies.map(|reply| match reply.payload {
+            NetlinkPayload::InnerMessage(message) => Ok(message),
+            NetlinkPayload::Error(refusal) => Err(refusal.to_io()),
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        });
+        Ok(tokio::time::timeout(PATIENCE, replies.collect()).await?)
     }
 }
 
-/// Whether the kernel refused for a reason that lies in the question, and not in a shortage of its own.
-fn is_final(cause: &io::Error) -> bool {
-    let shortage = [libc::EAGAIN, libc::ENOBUFS, libc::ENOMEM, libc::EINTR];
-    cause.raw_os_error().is_some_and(|code| !shortage.contains(&code))
+fn request(message: RouteNetlinkMessage, flags: u16) -> Request {
+    let mut request = NetlinkMessage::from(message);
+    request.header.flags = NLM_F_REQUEST | flags;
+    request
+}
+
+fn route_request(ip: IpAddr) -> Request {
+    let mut message = RouteMessage::default();
+    message.header.address_family = family(ip);
+    message.header.destination_prefix_length = if ip.is_ipv4() { 32 } else { 128 };
+    message.attributes.push(RouteAttribute::Destination(ip.into()));
+    message.attributes.push(RouteAttribute::IpProto(libc::IPPROTO_UDP as u8));
+    request(RouteNetlinkMessage::GetRoute(message), 0)
+}
+
+fn neighbour_message(adjacency: Adjacency) -> NeighbourMessage {
+    let mut message = NeighbourMessage::default();
+    message.header.family = family(adjacency.address);
+    message.header.ifindex = adjacency.interface;
+    message.attributes.push(NeighbourAttribute::Destination(adjacency.address.into()));
+    message
+}
+
+/// Whether the kernel could not answer just now, which is no answer; other errors are.
+fn is_shortage(cause: &io::Error) -> bool {
+    let shortages = [libc::EAGAIN, libc::ENOBUFS, libc::ENOMEM, libc::EINTR];
+    cause.raw_os_error().is_none_or(|code| shortages.contains(&code))
 }
 
 fn family(ip: IpAddr) -> AddressFamily {

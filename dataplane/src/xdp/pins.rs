@@ -75,10 +75,9 @@ fn check(pins: &Path, meta: &Path, wanted: Sizes) -> Result<Sizes, OpenError> {
         return Err(other_version(pins, version));
     }
     let found = Sizes { addresses: read(entry::ADDRESSES)?, groups: read(entry::GROUPS)? };
-    for (what, found, wanted) in [
-        ("media addresses", found.addresses, wanted.addresses),
-        ("replication groups", found.groups, wanted.groups),
-    ] {
+    for (what, found, wanted) in
+        [("media addresses", found.addresses, wanted.addresses), ("replication groups", found.groups, wanted.groups)]
+    {
         if found < wanted {
             return Err(OpenError::TooSmall { path: pins.into(), what, found, wanted });
         }

@@ -4,7 +4,7 @@ use undertone_abi::{Address, Endpoint, Reason};
 
 use crate::{Frame, Sum};
 
-/// EtherTypes, IEEE 802 numbers.
+/// Types of Ethernet frames, IEEE 802 numbers.
 pub mod ethertype {
     /// IPv4.
     pub const IPV4: u16 = 0x0800;
@@ -100,8 +100,7 @@ impl Datagram {
     /// Bytes of UDP payload. `None` when the lengths in the headers contradict each other or the frame.
     #[inline(always)]
     pub const fn payload_length(&self) -> Option<usize> {
-        let fits =
-            self.udp_length >= UDP && self.udp_length == self.ip_payload && self.udp_length <= self.available;
+        let fits = self.udp_length >= UDP && self.udp_length == self.ip_payload && self.udp_length <= self.available;
         if fits { Some(self.udp_length - UDP) } else { None }
     }
 }
@@ -122,13 +121,7 @@ fn parse_v4(frame: &impl Frame, ip: usize) -> Result<Datagram, Reason> {
     let total = u16::from_be_bytes([header[2], header[3]]);
     let source = Address::v4(u32::from_ne_bytes([header[12], header[13], header[14], header[15]]));
     let destination = Address::v4(u32::from_ne_bytes([header[16], header[17], header[18], header[19]]));
-    let network = Network {
-        ip,
-        ip_length: IPV4,
-        source,
-        destination,
-        ip_payload: (total as usize).wrapping_sub(IPV4),
-    };
+    let network = Network { ip, ip_length: IPV4, source, destination, ip_payload: (total as usize).wrapping_sub(IPV4) };
     parse_udp(frame, network, ip + IPV4)
 }
 
@@ -162,6 +155,7 @@ fn parse_v6(frame: &impl Frame, ip: usize) -> Result<Datagram, Reason> {
 }
 
 /// What an IP header says, of either version.
+#[derive(Clone, Copy)]
 struct Network {
     ip: usize,
     ip_length: usize,
@@ -220,7 +214,12 @@ mod tests {
         let offset = udp.slice().as_ptr() as usize - frame.as_ptr() as usize;
         let ports = (udp.source_port(), udp.destination_port());
         (is_v4, offset, udp.slice().len(), ports)
-            == (datagram.is_v4(), datagram.udp(), datagram.udp_length, (datagram.source.port, datagram.destination.port))
+            == (
+                datagram.is_v4(),
+                datagram.udp(),
+                datagram.udp_length,
+                (datagram.source.port, datagram.destination.port),
+            )
     }
 
     proptest! {

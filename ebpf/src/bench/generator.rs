@@ -9,9 +9,7 @@ use undertone_wire::Frame;
 use crate::{
     packet::Packet,
     tables,
-    traffic::{
-        MEDIA_V4, MEDIA_V6, NUMBER_V4, NUMBER_V6, PAYLOAD, SOURCE_PORT, SOURCE_V4, SOURCE_V6, destination,
-    },
+    traffic::{MEDIA_V4, MEDIA_V6, NUMBER_V4, NUMBER_V6, PAYLOAD, SOURCE_PORT, SOURCE_V4, SOURCE_V6, destination},
 };
 
 /// How many streams take turns, as a power of two.

@@ -17,14 +17,7 @@ pub(super) const NAME_LENGTH_MAX: usize = 15;
 /// A veth hands checksums on unfinished and VLAN tags beside the frame when it may. XDP then redirects frames with a
 /// wrong checksum, which the receiver drops, and sees no tag. The `stag` features do for 802.1ad what `txvlan` and
 /// `rxvlan` do for 802.1Q.
-const OFFLOADS: [&str; 6] = [
-    "tx",
-    "rx",
-    "txvlan",
-    "rxvlan",
-    "tx-vlan-stag-hw-insert",
-    "rx-vlan-stag-hw-parse",
-];
+const OFFLOADS: [&str; 6] = ["tx", "rx", "txvlan", "rxvlan", "tx-vlan-stag-hw-insert", "rx-vlan-stag-hw-parse"];
 
 /// The two versions of the Internet Protocol.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -40,10 +33,7 @@ impl Family {
     pub const ALL: [Self; 2] = [Self::V4, Self::V6];
 
     pub(super) const fn has(self, address: IpAddr) -> bool {
-        matches!(
-            (self, address),
-            (Self::V4, IpAddr::V4(_)) | (Self::V6, IpAddr::V6(_))
-        )
+        matches!((self, address), (Self::V4, IpAddr::V4(_)) | (Self::V6, IpAddr::V6(_)))
     }
 }
 
@@ -139,47 +129,36 @@ impl Interface {
     /// Gives it one more address, usable at once.
     pub fn add_address(&mut self, net: IpNet) -> Result<()> {
         let without_dad = if net.addr().is_ipv6() { " nodad" } else { "" };
-        self.namespace
-            .ip(&format!("address add {net} dev {}{without_dad}", self.name))?;
+        self.namespace.ip(&format!("address add {net} dev {}{without_dad}", self.name))?;
         self.addresses.push(net);
         Ok(())
     }
 
     /// Changes its MAC address, as a gateway does that was replaced, and announces nothing.
     pub fn set_mac(&mut self, mac: Mac) -> Result<()> {
-        self.namespace
-            .ip(&format!("link set {} address {mac}", self.name))?;
+        self.namespace.ip(&format!("link set {} address {mac}", self.name))?;
         self.mac = mac;
         Ok(())
     }
 
     /// Brings it up.
     pub fn up(&self) -> Result<()> {
-        self.namespace
-            .ip(&format!("link set {} up", self.name))
-            .map(drop)
+        self.namespace.ip(&format!("link set {} up", self.name)).map(drop)
     }
 
     /// Takes it down; its IPv6 addresses and its routes go.
     pub fn down(&self) -> Result<()> {
-        self.namespace
-            .ip(&format!("link set {} down", self.name))
-            .map(drop)
+        self.namespace.ip(&format!("link set {} down", self.name)).map(drop)
     }
 
     /// Routes a network through it by way of a neighbour, instead of any route there was.
     pub fn route(&self, to: IpNet, via: IpAddr) -> Result<()> {
-        self.namespace
-            .ip(&format!("route replace {to} via {via} dev {}", self.name))
-            .map(drop)
+        self.namespace.ip(&format!("route replace {to} via {via} dev {}", self.name)).map(drop)
     }
 
     /// Fixes a neighbour's MAC address, so that it need not be asked for.
     pub fn neighbour(&self, address: IpAddr, mac: Mac) -> Result<()> {
-        let entry = format!(
-            "neigh replace {address} lladdr {mac} dev {} nud permanent",
-            self.name
-        );
+        let entry = format!("neigh replace {address} lladdr {mac} dev {} nud permanent", self.name);
         self.namespace.ip(&entry).map(drop)
     }
 
@@ -195,29 +174,19 @@ impl Interface {
 
     /// Makes its frames what a wire would carry.
     pub(super) fn without_offloads(&self) -> Result<()> {
-        let off: Vec<_> = OFFLOADS
-            .iter()
-            .map(|feature| format!("{feature} off"))
-            .collect();
-        self.namespace
-            .tool("ethtool", &format!("-K {} {}", self.name, off.join(" ")))
-            .map(drop)
+        let off: Vec<_> = OFFLOADS.iter().map(|feature| format!("{feature} off")).collect();
+        self.namespace.tool("ethtool", &format!("-K {} {}", self.name, off.join(" "))).map(drop)
     }
 
     fn features(&self, feature: &str, on: bool) -> Result<()> {
         let value = if on { "on" } else { "off" };
-        self.namespace
-            .tool("ethtool", &format!("-K {} {feature} {value}", self.device))
-            .map(drop)
+        self.namespace.tool("ethtool", &format!("-K {} {feature} {value}", self.device)).map(drop)
     }
 
     fn index_of(&self, name: &str) -> Result<u32> {
-        self.namespace.run(|| if_nametoindex(name))?.doing(|| {
-            format!(
-                "looking up the interface {name} in {}",
-                self.namespace.name()
-            )
-        })
+        self.namespace
+            .run(|| if_nametoindex(name))?
+            .doing(|| format!("looking up the interface {name} in {}", self.namespace.name()))
     }
 }
 

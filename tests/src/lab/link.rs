@@ -19,12 +19,7 @@ pub struct End {
 impl End {
     /// An interface of this name (up to 15 bytes) and MAC address in this namespace, without IP addresses yet.
     pub fn new(namespace: &Namespace, name: &str, mac: Mac) -> Self {
-        Self {
-            namespace: namespace.clone(),
-            name: name.to_owned(),
-            mac,
-            addresses: Vec::new(),
-        }
+        Self { namespace: namespace.clone(), name: name.to_owned(), mac, addresses: Vec::new() }
     }
 
     /// With this address and prefix length.
@@ -52,15 +47,8 @@ impl Link {
     pub fn connect(near: End, far: End) -> Result<Self> {
         check_name(&near.name)?;
         check_name(&far.name)?;
-        ip(&format!(
-            "link add {} type veth peer {}",
-            description(&near),
-            description(&far)
-        ))?;
-        Ok(Self {
-            near: bring_up(near)?,
-            far: bring_up(far)?,
-        })
+        ip(&format!("link add {} type veth peer {}", description(&near), description(&far)))?;
+        Ok(Self { near: bring_up(near)?, far: bring_up(far)? })
     }
 
     /// Lets both ends receive what XDP redirects to them: see [`Interface::accept_redirects`].
@@ -72,21 +60,14 @@ impl Link {
     /// Adds a VLAN: at each end a sub-interface with these addresses, named like `eth0.7.100`, whose frames carry
     /// one tag or two (outermost first) on the link.
     pub fn add_vlan(&self, tags: &[Tag], near: &[IpNet], far: &[IpNet]) -> Result<Self> {
-        Ok(Self {
-            near: self.near.add_vlan(tags, near)?,
-            far: self.far.add_vlan(tags, far)?,
-        })
+        Ok(Self { near: self.near.add_vlan(tags, near)?, far: self.far.add_vlan(tags, far)? })
     }
 
     /// Removes the link now.
     pub fn remove(self) -> Result<()> {
-        self.near
-            .namespace()
-            .ip(&format!("link del {}", self.near.name()))?;
+        self.near.namespace().ip(&format!("link del {}", self.near.name()))?;
         if self.far.index().is_ok() {
-            self.far
-                .namespace()
-                .ip(&format!("link del {}", self.far.name()))?;
+            self.far.namespace().ip(&format!("link del {}", self.far.name()))?;
         }
         Ok(())
     }
@@ -94,20 +75,13 @@ impl Link {
 
 /// The end as `ip link add` takes it; made in its namespace, so that no name can clash elsewhere.
 fn description(end: &End) -> String {
-    format!(
-        "name {} address {} netns {}",
-        end.name,
-        end.mac,
-        end.namespace.name()
-    )
+    format!("name {} address {} netns {}", end.name, end.mac, end.namespace.name())
 }
 
 fn bring_up(end: End) -> Result<Interface> {
     let mut interface = Interface::of_veth(&end.namespace, &end.name, end.mac);
     interface.without_offloads()?;
     interface.up()?;
-    end.addresses
-        .into_iter()
-        .try_for_each(|net| interface.add_address(net))?;
+    end.addresses.into_iter().try_for_each(|net| interface.add_address(net))?;
     Ok(interface)
 }

@@ -16,6 +16,7 @@
 //! # }
 //! ```
 
+mod bpffs;
 mod interface;
 mod link;
 mod mac;
@@ -23,18 +24,21 @@ mod namespace;
 mod patch;
 mod privilege;
 mod process;
+mod program;
 mod stale;
 mod tool;
 mod topology;
 mod vlan;
 mod wait;
 
+pub use bpffs::Bpffs;
 pub use interface::{Family, Interface};
 pub use link::{End, Link};
 pub use mac::Mac;
 pub use namespace::Namespace;
 pub use privilege::require_privilege;
 pub use process::Process;
+pub use program::program;
 pub use stale::remove_stale;
 pub use topology::{Lab, Site};
 pub use vlan::Tag;

@@ -82,10 +82,7 @@ impl Namespace {
     /// A command that will run `program` inside the namespace.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new("nsenter");
-        command
-            .arg(format!("--net={}", self.path().display()))
-            .arg("--")
-            .arg(program);
+        command.arg(format!("--net={}", self.path().display())).arg("--").arg(program);
         command
     }
 
@@ -132,19 +129,13 @@ impl Drop for Owned {
 /// What identifies something of this process among all that run: `ut<pid>-<n>`.
 pub(super) fn unique_id() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    format!(
-        "ut{}-{}",
-        std::process::id(),
-        NEXT.fetch_add(1, Ordering::Relaxed)
-    )
+    format!("ut{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 fn unique_name(label: &str) -> Result<String> {
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if label.is_empty() || label.len() > 32 || !label.bytes().all(fits) {
-        return Err(Error::Invalid(format!(
-            "`{label}` is no label for a namespace: 1 to 32 of a-z, 0-9 and hyphen"
-        )));
+        return Err(Error::Invalid(format!("`{label}` is no label for a namespace: 1 to 32 of a-z, 0-9 and hyphen")));
     }
     Ok(format!("{}-{label}", unique_id()))
 }
@@ -155,23 +146,14 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_carry_the_owner() {
-        let (one, other) = (
-            unique_name("caller").unwrap(),
-            unique_name("caller").unwrap(),
-        );
+        let (one, other) = (unique_name("caller").unwrap(), unique_name("caller").unwrap());
         assert_ne!(one, other);
         assert!(one.starts_with(&format!("ut{}-", std::process::id())) && one.ends_with("-caller"));
     }
 
     #[test]
     fn a_label_that_would_not_do_for_a_file_is_refused() {
-        for label in [
-            "",
-            "../caller",
-            "Caller",
-            "a caller",
-            "a-label-of-more-than-thirty-two-characters",
-        ] {
+        for label in ["", "../caller", "Caller", "a caller", "a-label-of-more-than-thirty-two-characters"] {
             assert!(unique_name(label).is_err(), "{label}");
         }
     }

@@ -8,9 +8,7 @@
 use std::path::Path;
 
 use object::write::{Object, Symbol, SymbolSection};
-use object::{
-    Architecture, BinaryFormat, Endianness, SectionKind, SymbolFlags, SymbolKind, SymbolScope,
-};
+use object::{Architecture, BinaryFormat, Endianness, SectionKind, SymbolFlags, SymbolKind, SymbolScope};
 use rbpf::assembler::assemble;
 
 use super::interface::check_name;
@@ -28,9 +26,7 @@ pub(super) fn patch(parent: &Interface, sub: &Interface) -> Result<()> {
     let hidden = format!("{}~", sub.name());
     check_name(&hidden)?;
     let (name, mac, within) = (sub.name(), sub.mac(), namespace.name());
-    ip(&format!(
-        "link add name {name} address {mac} netns {within} type veth peer name {hidden} netns {within}"
-    ))?;
+    ip(&format!("link add name {name} address {mac} netns {within} type veth peer name {hidden} netns {within}"))?;
     let hidden = Interface::of_veth(namespace, &hidden, sub.mac());
     // It has no business on the network itself, so it gets no address to speak from.
     namespace.ip(&format!("link set {} addrgenmode none", hidden.name()))?;
@@ -44,22 +40,14 @@ pub(super) fn patch(parent: &Interface, sub: &Interface) -> Result<()> {
 /// Runs a program on every frame that arrives at an interface, beside those attached before.
 fn attach(interface: &Interface, assembly: &str) -> Result<()> {
     let (namespace, name) = (interface.namespace(), interface.name());
-    if !namespace
-        .tool("tc", &format!("qdisc show dev {name}"))?
-        .contains("clsact")
-    {
+    if !namespace.tool("tc", &format!("qdisc show dev {name}"))?.contains("clsact") {
         namespace.tool("tc", &format!("qdisc add dev {name} clsact"))?;
     }
     let directory = tempfile::tempdir().doing(|| "making a directory for a program".to_owned())?;
     let file = directory.path().join("program.o");
     write_object(&file, assembly)?;
-    let filter = format!(
-        "filter add dev {name} ingress bpf direct-action object-file {}",
-        file.display()
-    );
-    namespace
-        .tool("tc", &format!("{filter} section {SECTION}"))
-        .map(drop)
+    let filter = format!("filter add dev {name} ingress bpf direct-action object-file {}", file.display());
+    namespace.tool("tc", &format!("{filter} section {SECTION}")).map(drop)
 }
 
 /// Takes frames that carry exactly these tags off the wire, without them, to the interface of this index.
@@ -69,11 +57,7 @@ fn attach(interface: &Interface, assembly: &str) -> Result<()> {
 fn untag_and_hand_on(tags: &[Tag], to: u32) -> String {
     let pop = "mov64 r1, r6\n call 19\n".repeat(tags.len()); // bpf_skb_vlan_pop
     let hand_on = format!("{pop} mov64 r1, {to}\n mov64 r2, 0\n call 23\n exit\n"); // bpf_redirect
-    let matching = format!(
-        "mov64 r6, r1\n {}{}",
-        outer_matches(tags[0]),
-        inner_matches(tags.get(1))
-    );
+    let matching = format!("mov64 r6, r1\n {}{}", outer_matches(tags[0]), inner_matches(tags.get(1)));
     with_jumps_to_end(&format!("{matching}{hand_on}")) + "mov64 r0, -1\n exit\n"
 }
 
@@ -96,11 +80,7 @@ fn inner_matches(tag: Option<&Tag>) -> String {
             tag.protocol.to_be(),
             tag.id
         ),
-        None => format!(
-            "{protocol} jeq r2, {}, END\n jeq r2, {}, END\n",
-            0x8100_u16.to_be(),
-            0x88a8_u16.to_be()
-        ),
+        None => format!("{protocol} jeq r2, {}, END\n jeq r2, {}, END\n", 0x8100_u16.to_be(), 0x88a8_u16.to_be()),
     }
 }
 
@@ -108,11 +88,7 @@ fn inner_matches(tag: Option<&Tag>) -> String {
 fn tag_and_hand_on(tags: &[Tag], to: u32) -> String {
     let push = tags.iter().rev().map(|tag| {
         // bpf_skb_vlan_push
-        format!(
-            "mov64 r1, r6\n mov64 r2, {}\n mov64 r3, {}\n call 18\n",
-            tag.protocol.to_be(),
-            tag.id
-        )
+        format!("mov64 r1, r6\n mov64 r2, {}\n mov64 r3, {}\n call 18\n", tag.protocol.to_be(), tag.id)
     });
     let push: String = push.collect();
     format!("mov64 r6, r1\n {push} mov64 r1, {to}\n mov64 r2, 0\n call 23\n exit\n") // bpf_redirect
@@ -130,8 +106,7 @@ fn with_jumps_to_end(assembly: &str) -> String {
 
 /// Writes the program as `tc` reads it: an ELF object with one function and a licence.
 fn write_object(path: &Path, assembly: &str) -> Result<()> {
-    let code =
-        assemble(assembly).map_err(|error| Error::Invalid(format!("{error} in\n{assembly}")))?;
+    let code = assemble(assembly).map_err(|error| Error::Invalid(format!("{error} in\n{assembly}")))?;
     let mut object = Object::new(BinaryFormat::Elf, Architecture::Bpf, Endianness::Little);
     let section = object.add_section(Vec::new(), SECTION.into(), SectionKind::Text);
     object.append_section_data(section, &code, 8);
@@ -147,9 +122,7 @@ fn write_object(path: &Path, assembly: &str) -> Result<()> {
     });
     let license = object.add_section(Vec::new(), b"license".to_vec(), SectionKind::Data);
     object.append_section_data(license, b"Dual MIT/GPL\0", 1);
-    let elf = object
-        .write()
-        .map_err(|error| Error::Invalid(format!("writing a program as ELF: {error}")))?;
+    let elf = object.write().map_err(|error| Error::Invalid(format!("writing a program as ELF: {error}")))?;
     std::fs::write(path, elf).doing(|| format!("writing {}", path.display()))
 }
 
@@ -168,9 +141,6 @@ mod tests {
 
     #[test]
     fn a_miss_jumps_behind_the_match() {
-        assert_eq!(
-            with_jumps_to_end("jeq r2, 0, END\nexit\nja END\n"),
-            "jeq r2, 0, +2\nexit\nja +0\n"
-        );
+        assert_eq!(with_jumps_to_end("jeq r2, 0, END\nexit\nja END\n"), "jeq r2, 0, +2\nexit\nja +0\n");
     }
 }

@@ -10,16 +10,12 @@ const NEEDED: [(&str, u32); 2] = [("CAP_NET_ADMIN", 12), ("CAP_SYS_ADMIN", 21)];
 
 /// Fails, naming what is missing, unless this process may make network namespaces and links.
 pub fn require_privilege(what: &str) -> Result<()> {
-    let status =
-        fs::read_to_string("/proc/self/status").doing(|| "reading /proc/self/status".to_owned())?;
+    let status = fs::read_to_string("/proc/self/status").doing(|| "reading /proc/self/status".to_owned())?;
     let missing = missing_from(effective_capabilities(&status));
     if missing.is_empty() {
         return Ok(());
     }
-    Err(Error::NotPermitted {
-        what: what.to_owned(),
-        capabilities: missing.join(" and "),
-    })
+    Err(Error::NotPermitted { what: what.to_owned(), capabilities: missing.join(" and ") })
 }
 
 fn effective_capabilities(status: &str) -> u64 {
@@ -32,11 +28,7 @@ fn effective_capabilities(status: &str) -> u64 {
 
 fn missing_from(capabilities: u64) -> Vec<&'static str> {
     let lacks = |bit: u32| capabilities & (1 << bit) == 0;
-    NEEDED
-        .iter()
-        .filter(|(_, bit)| lacks(*bit))
-        .map(|(name, _)| *name)
-        .collect()
+    NEEDED.iter().filter(|(_, bit)| lacks(*bit)).map(|(name, _)| *name).collect()
 }
 
 #[cfg(test)]
@@ -52,8 +44,7 @@ mod tests {
 
     #[test]
     fn reads_the_effective_set() {
-        let status =
-            "Name:\tsh\nCapPrm:\tffffffffffffffff\nCapEff:\t0000000000201000\nCapBnd:\t0\n";
+        let status = "Name:\tsh\nCapPrm:\tffffffffffffffff\nCapEff:\t0000000000201000\nCapBnd:\t0\n";
         assert_eq!(missing_from(effective_capabilities(status)), [""; 0]);
         assert_eq!(effective_capabilities("Name:\tsh\n"), 0);
     }

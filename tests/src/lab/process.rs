@@ -43,24 +43,12 @@ impl Process {
     /// Starts a command, such as [`super::Namespace::command`] gives, in a process group of its own; `label` names it
     /// in messages.
     pub fn spawn(label: &str, mut command: Command) -> Result<Self> {
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0);
-        let mut child = command
-            .spawn()
-            .map_err(|error| not_started(&command, error))?;
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        let mut child = command.spawn().map_err(|error| not_started(&command, error))?;
         let output = Arc::new(Output::default());
         capture(child.stdout.take(), &output);
         capture(child.stderr.take(), &output);
-        Ok(Self {
-            label: label.to_owned(),
-            child,
-            status: None,
-            output,
-            heard: 0,
-        })
+        Ok(Self { label: label.to_owned(), child, status: None, output, heard: 0 })
     }
 
     /// Its process id.
@@ -101,11 +89,7 @@ impl Process {
         if self.status.is_none() && self.has_ended()? {
             // Its id stands for the group, and for no other process, until it has been waited for.
             let _ = killpg(self.group(), Signal::SIGKILL);
-            self.status = Some(
-                self.child
-                    .wait()
-                    .doing(|| format!("asking after {}", self.label))?,
-            );
+            self.status = Some(self.child.wait().doing(|| format!("asking after {}", self.label))?);
             let is_empty = || killpg(self.group(), None).is_err().then_some(());
             let _ = wait_for("the process group to be empty", LAST_WORDS, is_empty);
         }
@@ -140,8 +124,7 @@ impl Process {
 
     fn has_ended(&self) -> Result<bool> {
         let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-        let state =
-            waitid(Id::Pid(self.group()), look).doing(|| format!("asking after {}", self.label))?;
+        let state = waitid(Id::Pid(self.group()), look).doing(|| format!("asking after {}", self.label))?;
         Ok(state != WaitStatus::StillAlive)
     }
 
@@ -155,17 +138,8 @@ impl Process {
         // Its output closes a moment before it can be asked how it ended.
         let ended = self.output.lock().open == 0;
         match ended.then(|| self.wait(LAST_WORDS)) {
-            Some(Ok(status)) => Error::Ended {
-                process: self.label.clone(),
-                status,
-                expected,
-                output: self.quote(),
-            },
-            _ => Error::TimedOut {
-                what: expected,
-                waited,
-                seen: self.quote(),
-            },
+            Some(Ok(status)) => Error::Ended { process: self.label.clone(), status, expected, output: self.quote() },
+            _ => Error::TimedOut { what: expected, waited, seen: self.quote() },
         }
     }
 
@@ -176,11 +150,10 @@ impl Process {
             return "; it wrote nothing".to_owned();
         }
         let last = &lines[lines.len().saturating_sub(QUOTED_LINES)..];
-        last.iter()
-            .fold("; its last lines:".to_owned(), |mut text, line| {
-                let _ = write!(text, "\n  | {line}");
-                text
-            })
+        last.iter().fold("; its last lines:".to_owned(), |mut text, line| {
+            let _ = write!(text, "\n  | {line}");
+            text
+        })
     }
 }
 
@@ -215,15 +188,8 @@ impl Output {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'state>(
-        &self,
-        state: MutexGuard<'state, State>,
-        timeout: Duration,
-    ) -> MutexGuard<'state, State> {
-        self.changed
-            .wait_timeout(state, timeout)
-            .unwrap_or_else(PoisonError::into_inner)
-            .0
+    fn wait<'state>(&self, state: MutexGuard<'state, State>, timeout: Duration) -> MutexGuard<'state, State> {
+        self.changed.wait_timeout(state, timeout).unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Bounded, because a program may have handed its output on to one that outlives it.
@@ -249,10 +215,7 @@ fn capture(stream: Option<impl Read + Send + 'static>, output: &Arc<Output>) {
     thread::spawn(move || {
         let mut reader = BufReader::new(stream);
         let mut line = Vec::new();
-        while reader
-            .read_until(b'\n', &mut line)
-            .is_ok_and(|length| length > 0)
-        {
+        while reader.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
             let text = String::from_utf8_lossy(&line).trim_end().to_owned();
             output.change(|state| state.lines.push(text));
             line.clear();
@@ -278,27 +241,15 @@ mod tests {
         let mut process = shell("echo ready 1; echo ready 2 >&1; sleep 60");
         assert_eq!(process.wait_for_line("ready", SOON).unwrap(), "ready 1");
         assert_eq!(process.wait_for_line("ready", SOON).unwrap(), "ready 2");
-        let error = process
-            .wait_for_line("ready", Duration::from_millis(10))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("`ready`") && error.contains("| ready 2"),
-            "{error}"
-        );
+        let error = process.wait_for_line("ready", Duration::from_millis(10)).unwrap_err().to_string();
+        assert!(error.contains("`ready`") && error.contains("| ready 2"), "{error}");
     }
 
     #[test]
     fn an_early_end_is_told_with_its_last_words() {
         let mut process = shell("echo no configuration >&2; exit 7");
-        let error = process
-            .wait_for_line("ready", SOON)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("exit status: 7") && error.contains("| no configuration"),
-            "{error}"
-        );
+        let error = process.wait_for_line("ready", SOON).unwrap_err().to_string();
+        assert!(error.contains("exit status: 7") && error.contains("| no configuration"), "{error}");
     }
 
     #[test]
@@ -335,13 +286,8 @@ mod tests {
 
     #[test]
     fn a_program_that_is_not_there_is_named() {
-        let error = Process::spawn("x", Command::new("sipp-that-is-not-there"))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("`sipp-that-is-not-there` is not installed"),
-            "{error}"
-        );
+        let error = Process::spawn("x", Command::new("sipp-that-is-not-there")).unwrap_err().to_string();
+        assert!(error.contains("`sipp-that-is-not-there` is not installed"), "{error}");
     }
 
     /// Gone, or dead and only waiting to be noticed by whoever inherits orphans.

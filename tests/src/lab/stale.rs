@@ -25,16 +25,11 @@ pub(super) fn remove_stale_once() -> Result<()> {
     static DONE: OnceLock<std::result::Result<(), String>> = OnceLock::new();
     let own = std::process::id();
     let remove = || remove_where(|owner| owner == own || !is_alive(owner)).map(drop);
-    DONE.get_or_init(|| remove().map_err(|error| error.to_string()))
-        .clone()
-        .map_err(Error::Invalid)
+    DONE.get_or_init(|| remove().map_err(|error| error.to_string())).clone().map_err(Error::Invalid)
 }
 
 fn remove_where(is_stale: impl Fn(u32) -> bool) -> Result<Vec<String>> {
-    let stale: Vec<_> = namespaces()?
-        .into_iter()
-        .filter(|name| owner_of(name).is_some_and(&is_stale))
-        .collect();
+    let stale: Vec<_> = namespaces()?.into_iter().filter(|name| owner_of(name).is_some_and(&is_stale)).collect();
     stale.iter().try_for_each(|name| remove(name))?;
     Ok(stale)
 }
@@ -44,10 +39,7 @@ fn namespaces() -> Result<Vec<String>> {
         return Ok(Vec::new());
     }
     let entries = fs::read_dir(DIRECTORY).doing(|| format!("listing {DIRECTORY}"))?;
-    Ok(entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect())
+    Ok(entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect())
 }
 
 /// The process id in a name of ours, `ut<pid>-<n>-<label>`.
@@ -88,9 +80,7 @@ mod tests {
     fn only_names_of_ours_have_an_owner() {
         assert_eq!(owner_of("ut4711-0-caller"), Some(4711));
         assert_eq!(owner_of("ut4711-12-far-agent"), Some(4711));
-        for foreign in [
-            "utopia", "ut-0-x", "ut12", "ut12-x", "ut12-x-y", "utx-a", "caller",
-        ] {
+        for foreign in ["utopia", "ut-0-x", "ut12", "ut12-x", "ut12-x-y", "utx-a", "caller"] {
             assert_eq!(owner_of(foreign), None, "{foreign}");
         }
     }

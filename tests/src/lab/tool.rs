@@ -12,46 +12,28 @@ pub(super) fn ip(arguments: &str) -> Result<String> {
 
 /// Runs a command to its end and gives what it wrote to its standard output.
 pub(crate) fn run_tool(command: &mut Command) -> Result<String> {
-    let output = command
-        .output()
-        .map_err(|error| not_started(command, error))?;
+    let output = command.output().map_err(|error| not_started(command, error))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
-    Err(Error::Command {
-        line: line_of(command),
-        status: output.status,
-        output: last_words(&output),
-    })
+    Err(Error::Command { line: line_of(command), status: output.status, output: last_words(&output) })
 }
 
 /// The error of a command that did not even start.
 pub(super) fn not_started(command: &Command, error: io::Error) -> Error {
     let program = command.get_program().to_string_lossy().into_owned();
     // A user who may not read every directory of PATH is told EACCES rather than ENOENT.
-    let is_missing = matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
-    );
+    let is_missing = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied);
     if is_missing && !program.contains('/') {
-        return Error::MissingTool {
-            package: package_of(&program).to_owned(),
-            program,
-        };
+        return Error::MissingTool { package: package_of(&program).to_owned(), program };
     }
-    Error::Io {
-        doing: format!("starting `{}`", line_of(command)),
-        source: error,
-    }
+    Error::Io { doing: format!("starting `{}`", line_of(command)), source: error }
 }
 
 /// The command line, for messages.
 pub(super) fn line_of(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words
-        .map(|word| word.to_string_lossy())
-        .collect::<Vec<_>>()
-        .join(" ")
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
 fn last_words(output: &Output) -> String {
@@ -77,20 +59,12 @@ mod tests {
     #[test]
     fn a_missing_program_names_its_package() {
         let error = not_started(&Command::new("tc"), io::ErrorKind::NotFound.into()).to_string();
-        assert!(
-            error.contains("`tc`") && error.contains("iproute2"),
-            "{error}"
-        );
+        assert!(error.contains("`tc`") && error.contains("iproute2"), "{error}");
     }
 
     #[test]
     fn a_failed_command_says_what_it_said() {
-        let error = run_tool(Command::new("sh").args(["-c", "echo no luck >&2; exit 3"]))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("no luck") && error.contains("exit status: 3"),
-            "{error}"
-        );
+        let error = run_tool(Command::new("sh").args(["-c", "echo no luck >&2; exit 3"])).unwrap_err().to_string();
+        assert!(error.contains("no luck") && error.contains("exit status: 3"), "{error}");
     }
 }

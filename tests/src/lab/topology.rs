@@ -50,19 +50,10 @@ impl Lab {
     pub fn three_way() -> Result<Self> {
         let appliance = Namespace::create("appliance")?;
         let links = AtomicU8::new(1);
-        let attach =
-            |name| Site::attach(&appliance, name, &[], links.fetch_add(1, Ordering::Relaxed));
+        let attach = |name| Site::attach(&appliance, name, &[], links.fetch_add(1, Ordering::Relaxed));
         let (caller, agent, monitor) = (attach("caller")?, attach("agent")?, attach("monitor")?);
         let directory = tempfile::tempdir().doing(|| "making the lab's directory".to_owned())?;
-        Ok(Self {
-            appliance,
-            caller,
-            agent,
-            monitor,
-            id: unique_id(),
-            directory,
-            links,
-        })
+        Ok(Self { appliance, caller, agent, monitor, id: unique_id(), directory, links })
     }
 
     /// What no other lab on this machine is called, for names outside namespaces such as pins in bpffs.
@@ -102,19 +93,16 @@ impl Lab {
         let name = format!("eth{number}");
         let link = connect(&gateway.namespace, &name, &site.namespace, &name, number)?;
         for family in Family::ALL {
-            link.near
-                .route(host(site.address(family)), address(&link.far, family))?;
+            link.near.route(host(site.address(family)), address(&link.far, family))?;
         }
         Ok(link)
     }
 
     /// Lets the appliance reach a site through this gateway from now on.
     pub fn route_through(&self, gateway: &Site, site: &Site) -> Result<()> {
-        Family::ALL.into_iter().try_for_each(|family| {
-            gateway
-                .facing()
-                .route(host(site.address(family)), gateway.address(family))
-        })
+        Family::ALL
+            .into_iter()
+            .try_for_each(|family| gateway.facing().route(host(site.address(family)), gateway.address(family)))
     }
 
     fn next_link(&self) -> u8 {
@@ -176,30 +164,16 @@ impl Site {
 }
 
 /// Joins two namespaces by the lab's link of this number.
-fn connect(
-    near: &Namespace,
-    near_name: &str,
-    far: &Namespace,
-    far_name: &str,
-    number: u8,
-) -> Result<Link> {
+fn connect(near: &Namespace, near_name: &str, far: &Namespace, far_name: &str, number: u8) -> Result<Link> {
     let end = |namespace, name, position| {
         let [v4, v6] = addresses(number, position);
-        End::new(namespace, name, Mac::local(number, position))
-            .address(v4)
-            .address(v6)
+        End::new(namespace, name, Mac::local(number, position)).address(v4).address(v6)
     };
     Link::connect(end(near, near_name, 1), end(far, far_name, 2))
 }
 
 /// Joins two namespaces by a bare link that carries a VLAN, which has the link's addresses.
-fn connect_tagged(
-    near: &Namespace,
-    near_name: &str,
-    far: &Namespace,
-    tags: &[Tag],
-    number: u8,
-) -> Result<Link> {
+fn connect_tagged(near: &Namespace, near_name: &str, far: &Namespace, tags: &[Tag], number: u8) -> Result<Link> {
     let near = End::new(near, near_name, Mac::local(number, 1));
     let far = End::new(far, "eth0", Mac::local(number, 2));
     Link::connect(near, far)?.add_vlan(tags, &addresses(number, 1), &addresses(number, 2))
@@ -208,17 +182,13 @@ fn connect_tagged(
 /// The addresses of one end of the lab's link of this number.
 fn addresses(link: u8, position: u8) -> [IpNet; 2] {
     let v4 = Ipv4Net::new_assert(Ipv4Addr::new(10, 77, link, position), 24);
-    let v6 = Ipv6Net::new_assert(
-        Ipv6Addr::new(0xfd77, link.into(), 0, 0, 0, 0, 0, position.into()),
-        64,
-    );
+    let v6 = Ipv6Net::new_assert(Ipv6Addr::new(0xfd77, link.into(), 0, 0, 0, 0, 0, position.into()), 64);
     [v4.into(), v6.into()]
 }
 
 fn address(interface: &Interface, family: Family) -> IpAddr {
     let mut all = interface.addresses().iter().map(IpNet::addr);
-    all.find(|address| family.has(*address))
-        .expect("every link of a lab has an address of each family")
+    all.find(|address| family.has(*address)).expect("every link of a lab has an address of each family")
 }
 
 /// The network of one address.
@@ -228,10 +198,7 @@ fn host(address: IpAddr) -> IpNet {
 
 /// A site's name as that of the interface that faces it, cut so that its VLAN's name fits, too.
 fn facing_name(site: &str, tags: &[Tag]) -> String {
-    let suffix = tags
-        .iter()
-        .map(|tag| format!(".{}", tag.id).len() + 1)
-        .sum::<usize>();
+    let suffix = tags.iter().map(|tag| format!(".{}", tag.id).len() + 1).sum::<usize>();
     site.chars().take(NAME_LENGTH_MAX - suffix).collect()
 }
 
@@ -242,10 +209,7 @@ mod tests {
     #[test]
     fn links_have_addresses_of_their_own() {
         let [v4, v6] = addresses(3, 2);
-        assert_eq!(
-            (v4.to_string(), v6.to_string()),
-            ("10.77.3.2/24".into(), "fd77:3::2/64".into())
-        );
+        assert_eq!((v4.to_string(), v6.to_string()), ("10.77.3.2/24".into(), "fd77:3::2/64".into()));
     }
 
     #[test]

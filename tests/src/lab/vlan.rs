@@ -18,18 +18,12 @@ pub struct Tag {
 impl Tag {
     /// A tag of IEEE 802.1Q, as a customer's VLAN has.
     pub const fn customer(id: u16) -> Self {
-        Self {
-            protocol: 0x8100,
-            id,
-        }
+        Self { protocol: 0x8100, id }
     }
 
     /// A tag of IEEE 802.1ad, as the outer one of two has.
     pub const fn service(id: u16) -> Self {
-        Self {
-            protocol: 0x88a8,
-            id,
-        }
+        Self { protocol: 0x88a8, id }
     }
 }
 
@@ -57,8 +51,7 @@ impl Interface {
         for depth in 1..=tags.len() {
             let parent = sub_interface_name(self.name(), &tags[..depth - 1]);
             let name = sub_interface_name(self.name(), &tags[..depth]);
-            let is_shared =
-                depth < tags.len() && self.namespace().ip(&format!("link show {name}")).is_ok();
+            let is_shared = depth < tags.len() && self.namespace().ip(&format!("link show {name}")).is_ok();
             if !is_shared && !self.add_one_kernel_vlan(&parent, &name, tags[depth - 1])? {
                 return Ok(false);
             }
@@ -67,42 +60,26 @@ impl Interface {
     }
 
     fn add_one_kernel_vlan(&self, parent: &str, name: &str, tag: Tag) -> Result<bool> {
-        let protocol = if tag.protocol == 0x88a8 {
-            "802.1ad"
-        } else {
-            "802.1Q"
-        };
+        let protocol = if tag.protocol == 0x88a8 { "802.1ad" } else { "802.1Q" };
         let vlan = format!("type vlan protocol {protocol} id {}", tag.id);
-        match self
-            .namespace()
-            .ip(&format!("link add link {parent} name {name} {vlan}"))
-        {
-            Ok(_) => self
-                .namespace()
-                .ip(&format!("link set {name} up"))
-                .map(|_| true),
-            Err(Error::Command { output, .. }) if output.contains("Unknown device type") => {
-                Ok(false)
-            }
+        match self.namespace().ip(&format!("link add link {parent} name {name} {vlan}")) {
+            Ok(_) => self.namespace().ip(&format!("link set {name} up")).map(|_| true),
+            Err(Error::Command { output, .. }) if output.contains("Unknown device type") => Ok(false),
             Err(other) => Err(other),
         }
     }
 }
 
 fn sub_interface_name(device: &str, tags: &[Tag]) -> String {
-    tags.iter()
-        .fold(device.to_owned(), |name, tag| format!("{name}.{}", tag.id))
+    tags.iter().fold(device.to_owned(), |name, tag| format!("{name}.{}", tag.id))
 }
 
 fn check_tags(tags: &[Tag]) -> Result<()> {
-    let is_known =
-        |tag: &Tag| matches!(tag.protocol, 0x8100 | 0x88a8) && (1..4095).contains(&tag.id);
+    let is_known = |tag: &Tag| matches!(tag.protocol, 0x8100 | 0x88a8) && (1..4095).contains(&tag.id);
     if (1..=2).contains(&tags.len()) && tags.iter().all(is_known) {
         return Ok(());
     }
-    Err(Error::Invalid(format!(
-        "{tags:?} are no VLAN tags: one or two, of 802.1Q or 802.1ad, ids 1 to 4094"
-    )))
+    Err(Error::Invalid(format!("{tags:?} are no VLAN tags: one or two, of 802.1Q or 802.1ad, ids 1 to 4094")))
 }
 
 #[cfg(test)]
@@ -121,17 +98,8 @@ mod tests {
         let tag = Tag::customer(5);
         check_tags(&[tag]).unwrap();
         check_tags(&[Tag::service(5), tag]).unwrap();
-        let unknown = Tag {
-            protocol: 0x9100,
-            id: 5,
-        };
-        for tags in [
-            &[][..],
-            &[tag; 3],
-            &[Tag::customer(0)],
-            &[Tag::customer(4095)],
-            &[unknown],
-        ] {
+        let unknown = Tag { protocol: 0x9100, id: 5 };
+        for tags in [&[][..], &[tag; 3], &[Tag::customer(0)], &[Tag::customer(4095)], &[unknown]] {
             assert!(check_tags(tags).is_err(), "{tags:?}");
         }
     }

@@ -11,11 +11,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(2);
 ///
 /// The condition is looked at once more when the time is up, so a slow machine does not fail a test that has
 /// succeeded in the meantime.
-pub fn wait_for<T>(
-    what: &str,
-    timeout: Duration,
-    mut condition: impl FnMut() -> Option<T>,
-) -> Result<T> {
+pub fn wait_for<T>(what: &str, timeout: Duration, mut condition: impl FnMut() -> Option<T>) -> Result<T> {
     let deadline = Instant::now() + timeout;
     loop {
         let last_look = Instant::now() >= deadline;
@@ -23,11 +19,7 @@ pub fn wait_for<T>(
             return Ok(value);
         }
         if last_look {
-            return Err(Error::TimedOut {
-                what: what.to_owned(),
-                waited: timeout,
-                seen: String::new(),
-            });
+            return Err(Error::TimedOut { what: what.to_owned(), waited: timeout, seen: String::new() });
         }
         thread::sleep(POLL_INTERVAL.min(deadline.saturating_duration_since(Instant::now())));
     }
@@ -59,10 +51,7 @@ mod tests {
     fn looks_once_more_when_the_time_is_up() {
         let start = Instant::now();
         let timeout = Duration::from_millis(10);
-        wait_for("the deadline", timeout, || {
-            (start.elapsed() >= timeout).then_some(())
-        })
-        .unwrap();
+        wait_for("the deadline", timeout, || (start.elapsed() >= timeout).then_some(())).unwrap();
     }
 
     #[test]

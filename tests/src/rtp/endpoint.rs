@@ -87,12 +87,7 @@ impl Endpoint {
             let (socket, inbox) = (Arc::clone(&socket), Arc::clone(&inbox));
             thread::spawn(move || receive(&socket, &inbox))
         };
-        Ok(Self {
-            socket,
-            local,
-            inbox,
-            receiver: Some(receiver),
-        })
+        Ok(Self { socket, local, inbox, receiver: Some(receiver) })
     }
 
     /// Where it is bound.
@@ -102,24 +97,13 @@ impl Endpoint {
 
     /// Sends one datagram.
     pub fn send(&self, datagram: &[u8], to: SocketAddr) -> Result<()> {
-        self.socket
-            .send_to(datagram, to)
-            .doing(|| format!("sending from {} to {to}", self.local))
-            .map(drop)
+        self.socket.send_to(datagram, to).doing(|| format!("sending from {} to {to}", self.local)).map(drop)
     }
 
     /// Sends packets at this interval and gives the times, counted from the first.
-    pub fn send_paced(
-        &self,
-        packets: &[Packet],
-        interval: Duration,
-        to: SocketAddr,
-    ) -> Result<Vec<Duration>> {
+    pub fn send_paced(&self, packets: &[Packet], interval: Duration, to: SocketAddr) -> Result<Vec<Duration>> {
         let times = (0..).map(|index| interval * index);
-        let schedule: Schedule = times
-            .zip(packets)
-            .map(|(at, packet)| (at, packet.to_bytes()))
-            .collect();
+        let schedule: Schedule = times.zip(packets).map(|(at, packet)| (at, packet.to_bytes())).collect();
         self.send_schedule(&schedule, to)
     }
 
@@ -127,18 +111,12 @@ impl Endpoint {
     pub fn send_at_full_rate(&self, packets: &[Packet], to: SocketAddr) -> Result<Duration> {
         let datagrams: Vec<_> = packets.iter().map(Packet::to_bytes).collect();
         let start = Instant::now();
-        datagrams
-            .iter()
-            .try_for_each(|datagram| self.send(datagram, to))?;
+        datagrams.iter().try_for_each(|datagram| self.send(datagram, to))?;
         Ok(start.elapsed())
     }
 
     /// Sends each datagram when its time has come, and gives the times at which they were sent.
-    pub fn send_schedule(
-        &self,
-        schedule: &[(Duration, Vec<u8>)],
-        to: SocketAddr,
-    ) -> Result<Vec<Duration>> {
+    pub fn send_schedule(&self, schedule: &[(Duration, Vec<u8>)], to: SocketAddr) -> Result<Vec<Duration>> {
         self.send_schedule_while(schedule, to, |_| true)
     }
 
@@ -157,12 +135,7 @@ impl Endpoint {
             let sent_at = start.elapsed();
             self.send(datagram, to).map(|()| sent_at)
         };
-        schedule
-            .iter()
-            .enumerate()
-            .take_while(|(index, _)| goes_on(*index))
-            .map(send)
-            .collect()
+        schedule.iter().enumerate().take_while(|(index, _)| goes_on(*index)).map(send).collect()
     }
 
     /// What has arrived so far, in order.
@@ -183,11 +156,7 @@ impl Endpoint {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 let what = format!("{count} datagrams at {}", self.local);
-                return Err(Error::TimedOut {
-                    what,
-                    waited: timeout,
-                    seen: format!("; {} came", received.len()),
-                });
+                return Err(Error::TimedOut { what, waited: timeout, seen: format!("; {} came", received.len()) });
             }
             received = self.inbox.wait(received, left);
         }
@@ -201,9 +170,7 @@ impl Endpoint {
             let before = received.len();
             let deadline = Instant::now() + silence;
             while received.len() == before && Instant::now() < deadline {
-                received = self
-                    .inbox
-                    .wait(received, deadline.saturating_duration_since(Instant::now()));
+                received = self.inbox.wait(received, deadline.saturating_duration_since(Instant::now()));
             }
             if received.len() == before {
                 return received.clone();
@@ -221,11 +188,7 @@ impl Endpoint {
     pub fn truth(&self, clock_rate: u32) -> Result<Truth> {
         let arrival = |received: &Received| {
             let packet = received.packet()?;
-            Ok(Arrival {
-                at: received.at,
-                sequence: packet.sequence,
-                timestamp: packet.timestamp,
-            })
+            Ok(Arrival { at: received.at, sequence: packet.sequence, timestamp: packet.timestamp })
         };
         let arrivals: Result<Vec<_>> = self.received().iter().map(arrival).collect();
         Ok(Truth::of(arrivals?, clock_rate))
@@ -272,10 +235,7 @@ impl Inbox {
         received: MutexGuard<'inbox, Vec<Received>>,
         timeout: Duration,
     ) -> MutexGuard<'inbox, Vec<Received>> {
-        self.arrived
-            .wait_timeout(received, timeout)
-            .unwrap_or_else(PoisonError::into_inner)
-            .0
+        self.arrived.wait_timeout(received, timeout).unwrap_or_else(PoisonError::into_inner).0
     }
 
     fn push(&self, received: Received) {
@@ -310,19 +270,9 @@ fn receive(socket: &UdpSocket, inbox: &Inbox) {
     }
 }
 
-fn receive_one(
-    socket: &UdpSocket,
-    buffer: &mut [u8],
-    control: &mut [u8],
-    inbox: &Inbox,
-) -> nix::Result<Received> {
+fn receive_one(socket: &UdpSocket, buffer: &mut [u8], control: &mut [u8], inbox: &Inbox) -> nix::Result<Received> {
     let mut slices = [IoSliceMut::new(buffer)];
-    let message = recvmsg::<SockaddrStorage>(
-        socket.as_raw_fd(),
-        &mut slices,
-        Some(control),
-        MsgFlags::empty(),
-    )?;
+    let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, Some(control), MsgFlags::empty())?;
     let mut at = None;
     for extra in message.cmsgs()? {
         match extra {
@@ -331,34 +281,18 @@ fn receive_one(
             _ => {}
         }
     }
-    let from = message
-        .address
-        .as_ref()
-        .and_then(socket_address)
-        .ok_or(Errno::EAFNOSUPPORT)?;
+    let from = message.address.as_ref().and_then(socket_address).ok_or(Errno::EAFNOSUPPORT)?;
     let length = message.bytes;
-    Ok(Received {
-        at: at.unwrap_or_else(now),
-        from,
-        bytes: buffer[..length].to_vec(),
-    })
+    Ok(Received { at: at.unwrap_or_else(now), from, bytes: buffer[..length].to_vec() })
 }
 
 fn socket_address(storage: &SockaddrStorage) -> Option<SocketAddr> {
-    let v4 = storage
-        .as_sockaddr_in()
-        .map(|address| SocketAddr::V4((*address).into()));
-    v4.or_else(|| {
-        storage
-            .as_sockaddr_in6()
-            .map(|address| SocketAddr::V6((*address).into()))
-    })
+    let v4 = storage.as_sockaddr_in().map(|address| SocketAddr::V4((*address).into()));
+    v4.or_else(|| storage.as_sockaddr_in6().map(|address| SocketAddr::V6((*address).into())))
 }
 
 fn now() -> Duration {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 fn sleep_until(time: Instant) {

@@ -91,11 +91,8 @@ impl Impairment {
     pub fn apply(&self, stream: &Stream, clean: &[Packet], seed: u64) -> Result<Impaired> {
         self.check(clean.len())?;
         let mut network = Network::new(self, stream.ptime(), clean.len(), seed);
-        let mut sent: Vec<_> = clean
-            .iter()
-            .enumerate()
-            .flat_map(|(index, packet)| network.pass(index, packet))
-            .collect();
+        let mut sent: Vec<_> =
+            clean.iter().enumerate().flat_map(|(index, packet)| network.pass(index, packet)).collect();
         sent.sort_by_key(|(at, _)| *at);
         Ok(Impaired::new(&sent, stream.clock_rate))
     }
@@ -103,27 +100,19 @@ impl Impairment {
     fn check(&self, count: usize) -> Result<()> {
         let refuse = |what: &str| Err(Error::Invalid(format!("an impairment cannot have {what}")));
         let picks = [&self.loss, &self.duplicate, &self.reorder];
-        if picks
-            .iter()
-            .any(|pick| matches!(pick, Pick::Chance(chance) if !(0.0..=1.0).contains(chance)))
-        {
+        if picks.iter().any(|pick| matches!(pick, Pick::Chance(chance) if !(0.0..=1.0).contains(chance))) {
             return refuse("a probability outside 0 to 1");
         }
-        if picks.iter().any(
-            |pick| matches!(pick, Pick::At(positions) if positions.iter().any(|at| *at >= count)),
-        ) {
+        if picks.iter().any(|pick| matches!(pick, Pick::At(positions) if positions.iter().any(|at| *at >= count))) {
             return refuse("a position behind the last packet");
         }
-        if matches!(&self.loss, Pick::At(positions) if positions.iter().any(|at| *at == 0 || at + 1 == count))
-        {
+        if matches!(&self.loss, Pick::At(positions) if positions.iter().any(|at| *at == 0 || at + 1 == count)) {
             return refuse("the first or the last packet lost");
         }
         if matches!(&self.reorder, Pick::At(positions) if positions.contains(&0)) {
             return refuse("the first packet held back");
         }
-        if !(1..WINDOW as usize).contains(&self.reorder_distance)
-            || self.duplicate_distance >= WINDOW as usize
-        {
+        if !(1..WINDOW as usize).contains(&self.reorder_distance) || self.duplicate_distance >= WINDOW as usize {
             return refuse("a distance of 0, or beyond a receiver's window");
         }
         Ok(())
@@ -139,29 +128,14 @@ impl Impaired {
         };
         let arrivals: Vec<_> = sent.iter().map(arrival).collect();
         let truth = Truth::of(arrivals.iter().copied(), clock_rate);
-        let schedule = sent
-            .iter()
-            .map(|(at, packet)| (*at, packet.to_bytes()))
-            .collect();
-        Self {
-            schedule,
-            truth,
-            arrivals,
-            clock_rate,
-        }
+        let schedule = sent.iter().map(|(at, packet)| (*at, packet.to_bytes())).collect();
+        Self { schedule, truth, arrivals, clock_rate }
     }
 
     /// The truth for the times at which the schedule was really sent, as [`super::Endpoint::send_schedule`] gives
     /// them: on a busy machine these differ, and with them the jitter.
     pub fn truth_as_sent(&self, times: &[Duration]) -> Truth {
-        let retimed = self
-            .arrivals
-            .iter()
-            .zip(times)
-            .map(|(arrival, at)| Arrival {
-                at: *at,
-                ..*arrival
-            });
+        let retimed = self.arrivals.iter().zip(times).map(|(arrival, at)| Arrival { at: *at, ..*arrival });
         Truth::of(retimed, self.clock_rate)
     }
 }
@@ -196,11 +170,7 @@ impl<'a> Network<'a> {
     }
 
     /// When the copies of a packet come out: none, one or two.
-    fn pass<'packet>(
-        &mut self,
-        index: usize,
-        packet: &'packet Packet,
-    ) -> Vec<(Duration, &'packet Packet)> {
+    fn pass<'packet>(&mut self, index: usize, packet: &'packet Packet) -> Vec<(Duration, &'packet Packet)> {
         let is_lost = self.impairment.loss.hits(index, &mut self.loss);
         let is_held_back = self.impairment.reorder.hits(index, &mut self.reorder);
         let is_doubled = self.impairment.duplicate.hits(index, &mut self.duplicate);
@@ -214,11 +184,7 @@ impl<'a> Network<'a> {
             _ => self.ptime * index as u32 + delay,
         };
         let copy_at = at + self.ptime * self.impairment.duplicate_distance as u32 + self.ptime / 4;
-        [Some(at), is_doubled.then_some(copy_at)]
-            .into_iter()
-            .flatten()
-            .map(|at| (at, packet))
-            .collect()
+        [Some(at), is_doubled.then_some(copy_at)].into_iter().flatten().map(|at| (at, packet)).collect()
     }
 
     /// The moment a fraction of a packet's duration after the packet at this position, which may be the last.
@@ -247,9 +213,7 @@ impl Jitter {
             Self::Uniform(most) => most.mul_f64(other),
             Self::Normal { mean, deviation } => {
                 let normal = (-2.0 * one.ln()).sqrt() * (TAU * other).cos();
-                Duration::from_secs_f64(
-                    (mean.as_secs_f64() + normal * deviation.as_secs_f64()).max(0.0),
-                )
+                Duration::from_secs_f64((mean.as_secs_f64() + normal * deviation.as_secs_f64()).max(0.0))
             }
         }
     }

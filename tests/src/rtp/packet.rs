@@ -26,8 +26,7 @@ pub struct Packet {
 impl Packet {
     /// Reads a datagram; contributing sources, extension and padding are left out.
     pub fn parse(datagram: &[u8]) -> Result<Self> {
-        let reader = RtpReader::new(datagram)
-            .map_err(|error| Error::Invalid(format!("no RTP packet: {error:?}")))?;
+        let reader = RtpReader::new(datagram).map_err(|error| Error::Invalid(format!("no RTP packet: {error:?}")))?;
         Ok(Self {
             payload_type: reader.payload_type(),
             marker: reader.mark(),
@@ -47,9 +46,7 @@ impl Packet {
             .timestamp(self.timestamp)
             .ssrc(self.ssrc)
             .payload(&self.payload);
-        builder
-            .build()
-            .expect("a packet with a payload type of seven bits and no extension can be built")
+        builder.build().expect("a packet with a payload type of seven bits and no extension can be built")
     }
 }
 
@@ -73,14 +70,7 @@ pub struct Stream {
 impl Stream {
     /// G.711 µ-law in packets of 20 ms, the first with sequence number 1.
     pub const fn pcmu(ssrc: u32) -> Self {
-        Self {
-            ssrc,
-            payload_type: 0,
-            first_sequence: 1,
-            first_timestamp: 0,
-            samples_per_packet: 160,
-            clock_rate: 8000,
-        }
+        Self { ssrc, payload_type: 0, first_sequence: 1, first_timestamp: 0, samples_per_packet: 160, clock_rate: 8000 }
     }
 
     /// Numbered from here on, for example shortly before the numbers wrap.
@@ -99,25 +89,16 @@ impl Stream {
     /// Packets that carry these bytes, one byte a sample; a rest that does not fill a packet is left out.
     pub fn packets(&self, payload: &[u8]) -> Vec<Packet> {
         let chunks = payload.chunks_exact(self.samples_per_packet as usize);
-        chunks
-            .enumerate()
-            .map(|(index, chunk)| self.packet(index, chunk.to_vec()))
-            .collect()
+        chunks.enumerate().map(|(index, chunk)| self.packet(index, chunk.to_vec())).collect()
     }
 
     /// Packets of which each has another payload: its index, over and over.
     pub fn numbered(&self, count: usize) -> Vec<Packet> {
         let payload = |index: usize| {
             let number = (index as u32).to_be_bytes();
-            number
-                .into_iter()
-                .cycle()
-                .take(self.samples_per_packet as usize)
-                .collect()
+            number.into_iter().cycle().take(self.samples_per_packet as usize).collect()
         };
-        (0..count)
-            .map(|index| self.packet(index, payload(index)))
-            .collect()
+        (0..count).map(|index| self.packet(index, payload(index))).collect()
     }
 
     fn packet(&self, index: usize, payload: Vec<u8>) -> Packet {
@@ -139,34 +120,23 @@ mod tests {
 
     #[test]
     fn what_is_built_is_parsed() {
-        for packet in Stream::pcmu(0xfeed_beef)
-            .starting_at(65_534, u32::MAX - 100)
-            .numbered(5)
-        {
+        for packet in Stream::pcmu(0xfeed_beef).starting_at(65_534, u32::MAX - 100).numbered(5) {
             assert_eq!(Packet::parse(&packet.to_bytes()).unwrap(), packet);
         }
     }
 
     #[test]
     fn a_packet_looks_as_the_rfc_draws_it() {
-        let packet = &Stream::pcmu(0x0102_0304)
-            .starting_at(0x1122, 0x3344_5566)
-            .packets(&[7; 160])[0];
+        let packet = &Stream::pcmu(0x0102_0304).starting_at(0x1122, 0x3344_5566).packets(&[7; 160])[0];
         let bytes = packet.to_bytes();
-        assert_eq!(
-            bytes[..12],
-            [0x80, 0x80, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 1, 2, 3, 4]
-        );
+        assert_eq!(bytes[..12], [0x80, 0x80, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 1, 2, 3, 4]);
         assert_eq!(bytes[12..], [7; 160]);
     }
 
     #[test]
     fn numbers_wrap_and_time_goes_on() {
         let packets = Stream::pcmu(1).starting_at(65_535, u32::MAX).numbered(2);
-        assert_eq!(
-            (packets[1].sequence, packets[1].timestamp, packets[1].marker),
-            (0, 159, false)
-        );
+        assert_eq!((packets[1].sequence, packets[1].timestamp, packets[1].marker), (0, 159, false));
         assert_eq!(Stream::pcmu(1).ptime(), Duration::from_millis(20));
     }
 

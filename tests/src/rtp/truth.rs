@@ -69,10 +69,7 @@ struct Counter {
 impl Counter {
     fn new(first: Arrival, clock_rate: u32) -> Self {
         let sequence = i64::from(first.sequence);
-        let truth = Truth {
-            sent: 1,
-            ..Truth::default()
-        };
+        let truth = Truth { sent: 1, ..Truth::default() };
         Self {
             truth,
             clock_rate,
@@ -114,10 +111,7 @@ impl Counter {
     /// Moves the estimate by a sixteenth of its distance to the change in transit time since the previous arrival.
     fn count_jitter(&mut self, arrival: Arrival) {
         let on_arrival = arrival.at.as_secs_f64() - self.previous.at.as_secs_f64();
-        let ticks = arrival
-            .timestamp
-            .wrapping_sub(self.previous.timestamp)
-            .cast_signed();
+        let ticks = arrival.timestamp.wrapping_sub(self.previous.timestamp).cast_signed();
         let on_sending = f64::from(ticks) / f64::from(self.clock_rate);
         self.jitter_s += ((on_arrival - on_sending).abs() - self.jitter_s) / 16.0;
         self.previous = arrival;
@@ -131,12 +125,7 @@ impl Counter {
 
     fn truth(self) -> Truth {
         let expected = (self.highest - self.lowest + 1) as u64;
-        Truth {
-            expected,
-            lost: expected - self.unique,
-            jitter: Duration::from_secs_f64(self.jitter_s),
-            ..self.truth
-        }
+        Truth { expected, lost: expected - self.unique, jitter: Duration::from_secs_f64(self.jitter_s), ..self.truth }
     }
 }
 
@@ -149,11 +138,7 @@ mod tests {
     /// Arrivals of these sequence numbers, 20 ms apart, with timestamps that fit the numbers.
     fn arrivals(sequences: &[u16]) -> Vec<Arrival> {
         let at = |index: usize| Duration::from_millis(20) * index as u32;
-        let arrival = |(index, &sequence)| Arrival {
-            at: at(index),
-            sequence,
-            timestamp: u32::from(sequence) * 160,
-        };
+        let arrival = |(index, &sequence)| Arrival { at: at(index), sequence, timestamp: u32::from(sequence) * 160 };
         sequences.iter().enumerate().map(arrival).collect()
     }
 
@@ -164,14 +149,7 @@ mod tests {
     #[test]
     fn a_clean_stream_has_nothing_to_report() {
         let truth = count(&[1, 2, 3, 4]);
-        assert_eq!(
-            truth,
-            Truth {
-                sent: 4,
-                expected: 4,
-                ..Truth::default()
-            }
-        );
+        assert_eq!(truth, Truth { sent: 4, expected: 4, ..Truth::default() });
     }
 
     #[test]
@@ -189,32 +167,15 @@ mod tests {
     #[test]
     fn numbers_may_wrap() {
         let truth = count(&[65_534, 0, 65_535, 2, 0]);
-        assert_eq!(
-            (
-                truth.expected,
-                truth.lost,
-                truth.reordered,
-                truth.duplicates
-            ),
-            (5, 1, 1, 1)
-        );
+        assert_eq!((truth.expected, truth.lost, truth.reordered, truth.duplicates), (5, 1, 1, 1));
     }
 
     #[test]
     fn the_window_ends_where_it_says() {
         let last_within: Vec<u16> = vec![1, 33, 2];
         let first_beyond: Vec<u16> = vec![1, 34, 2];
-        assert_eq!(
-            (count(&last_within).reordered, count(&last_within).too_late),
-            (1, 0)
-        );
-        assert_eq!(
-            (
-                count(&first_beyond).reordered,
-                count(&first_beyond).too_late
-            ),
-            (0, 1)
-        );
+        assert_eq!((count(&last_within).reordered, count(&last_within).too_late), (1, 0));
+        assert_eq!((count(&first_beyond).reordered, count(&first_beyond).too_late), (0, 1));
     }
 
     #[test]
@@ -224,10 +185,7 @@ mod tests {
         // The second comes 8 ms late, the third 8 ms earlier after it: 8/16, then 0.5 + (8 - 0.5)/16.
         let expected_s = 0.008 / 16.0 + (0.008 - 0.008 / 16.0) / 16.0;
         let truth = Truth::of(late, CLOCK);
-        assert!(
-            (truth.jitter.as_secs_f64() - expected_s).abs() < 1e-8,
-            "{truth:?}"
-        );
+        assert!((truth.jitter.as_secs_f64() - expected_s).abs() < 1e-8, "{truth:?}");
         assert!((truth.jitter_units(CLOCK) - expected_s * 8000.0).abs() < 1e-3);
     }
 

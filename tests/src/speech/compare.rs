@@ -23,13 +23,9 @@ pub fn similarity(reference: &[i16], heard: &[i16], lag_max: usize) -> Similarit
     (-reach..=reach)
         .filter_map(|lag| {
             let overlap = Overlap::at(lag, reference.len(), heard.len(), overlap_min)?;
-            let energy = reference.between(overlap.reference, overlap.length)
-                * heard.between(overlap.heard, overlap.length);
-            let score = if energy > 0.0 {
-                correlation.at(lag) / energy.sqrt()
-            } else {
-                0.0
-            };
+            let energy =
+                reference.between(overlap.reference, overlap.length) * heard.between(overlap.heard, overlap.length);
+            let score = if energy > 0.0 { correlation.at(lag) / energy.sqrt() } else { 0.0 };
             Some(Similarity { score, lag })
         })
         .max_by(|one, other| one.score.total_cmp(&other.score))
@@ -44,10 +40,7 @@ pub fn snr(reference: &[i16], heard: &[i16], lag: isize) -> f64 {
     };
     let reference = &reference[overlap.reference..][..overlap.length];
     let heard = &heard[overlap.heard..][..overlap.length];
-    let signal: f64 = reference
-        .iter()
-        .map(|sample| f64::from(*sample).powi(2))
-        .sum();
+    let signal: f64 = reference.iter().map(|sample| f64::from(*sample).powi(2)).sum();
     let difference = |(one, other): (&i16, &i16)| (f64::from(*one) - f64::from(*other)).powi(2);
     let noise: f64 = reference.iter().zip(heard).map(difference).sum();
     10.0 * (signal / noise).log10()
@@ -63,14 +56,8 @@ struct Overlap {
 impl Overlap {
     fn at(lag: isize, reference: usize, heard: usize, length_min: usize) -> Option<Self> {
         let (from_reference, from_heard) = (lag.min(0).unsigned_abs(), lag.max(0).unsigned_abs());
-        let length = reference
-            .checked_sub(from_reference)?
-            .min(heard.checked_sub(from_heard)?);
-        let overlap = Self {
-            reference: from_reference,
-            heard: from_heard,
-            length,
-        };
+        let length = reference.checked_sub(from_reference)?.min(heard.checked_sub(from_heard)?);
+        let overlap = Self { reference: from_reference, heard: from_heard, length };
         (length >= length_min).then_some(overlap)
     }
 }
@@ -105,21 +92,14 @@ impl Correlation {
         let size = (reference.len() + heard.len()).next_power_of_two();
         let mut planner = FftPlanner::new();
         let spectrum = |samples: &[i16], planner: &mut FftPlanner<f64>| {
-            let mut values: Vec<_> = samples
-                .iter()
-                .map(|sample| Complex64::from(f64::from(*sample)))
-                .collect();
+            let mut values: Vec<_> = samples.iter().map(|sample| Complex64::from(f64::from(*sample))).collect();
             values.resize(size, Complex64::ZERO);
             planner.plan_fft_forward(size).process(&mut values);
             values
         };
         let reference = spectrum(reference, &mut planner);
         let heard = spectrum(heard, &mut planner);
-        let mut product: Vec<_> = reference
-            .iter()
-            .zip(&heard)
-            .map(|(one, other)| one.conj() * other)
-            .collect();
+        let mut product: Vec<_> = reference.iter().zip(&heard).map(|(one, other)| one.conj() * other).collect();
         planner.plan_fft_inverse(size).process(&mut product);
         Self(product)
     }
@@ -140,9 +120,7 @@ mod tests {
 
     fn noise(seed: u64, length: usize) -> Vec<i16> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        (0..length)
-            .map(|_| random.random_range(-8000..8000))
-            .collect()
+        (0..length).map(|_| random.random_range(-8000..8000)).collect()
     }
 
     fn delayed(samples: &[i16], by: usize) -> Vec<i16> {
@@ -177,11 +155,7 @@ mod tests {
     #[test]
     fn a_mix_is_like_both_of_its_parts_and_strangers_are_not() {
         let (one, other, stranger) = (noise(1, 8000), noise(2, 8000), noise(3, 8000));
-        let mix: Vec<_> = one
-            .iter()
-            .zip(&other)
-            .map(|(one, other)| one / 2 + other / 2)
-            .collect();
+        let mix: Vec<_> = one.iter().zip(&other).map(|(one, other)| one / 2 + other / 2).collect();
         for part in [&one, &other] {
             let score = similarity(part, &mix, 100).score;
             assert!((0.65..0.75).contains(&score), "{score}");
@@ -195,20 +169,10 @@ mod tests {
         let correlation = Correlation::of(&one, &other);
         for lag in [-250, -1, 0, 1, 150] {
             let pair = |index: isize| {
-                Some((
-                    *one.get(usize::try_from(index).ok()?)?,
-                    *other.get(usize::try_from(index + lag).ok()?)?,
-                ))
+                Some((*one.get(usize::try_from(index).ok()?)?, *other.get(usize::try_from(index + lag).ok()?)?))
             };
-            let sum: f64 = (0..300)
-                .filter_map(pair)
-                .map(|(one, other)| f64::from(one) * f64::from(other))
-                .sum();
-            assert!(
-                (correlation.at(lag) - sum).abs() < 1.0,
-                "lag {lag}: {} {sum}",
-                correlation.at(lag)
-            );
+            let sum: f64 = (0..300).filter_map(pair).map(|(one, other)| f64::from(one) * f64::from(other)).sum();
+            assert!((correlation.at(lag) - sum).abs() < 1.0, "lag {lag}: {} {sum}", correlation.at(lag));
         }
     }
 
@@ -221,11 +185,7 @@ mod tests {
     #[test]
     fn noise_a_tenth_as_loud_is_twenty_decibels_down() {
         let samples = noise(1, 8000);
-        let noisy: Vec<_> = samples
-            .iter()
-            .zip(noise(2, 8000))
-            .map(|(sample, noise)| sample + noise / 10)
-            .collect();
+        let noisy: Vec<_> = samples.iter().zip(noise(2, 8000)).map(|(sample, noise)| sample + noise / 10).collect();
         assert!((snr(&samples, &noisy, 0) - 20.0).abs() < 0.5);
         assert!((snr(&samples, &delayed(&noisy, 50), 50) - 20.0).abs() < 0.5);
         assert!(snr(&samples, &samples, 0).is_infinite());

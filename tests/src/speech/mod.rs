@@ -22,34 +22,11 @@ pub const SAMPLE_RATE: u32 = 8000;
 /// Voices are named like `en-gb` or `en-us+f3`; the same words in the same voice are the same samples.
 pub fn say(voice: &str, words: &str) -> Result<Vec<i16>> {
     let directory = tempfile::tempdir().doing(|| "making a directory for speech".to_owned())?;
-    let (spoken, converted) = (
-        directory.path().join("spoken.wav"),
-        directory.path().join("8k.wav"),
-    );
-    run_tool(
-        Command::new("espeak-ng")
-            .args(["-v", voice, "-w"])
-            .arg(&spoken)
-            .arg("--")
-            .arg(words),
-    )?;
+    let (spoken, converted) = (directory.path().join("spoken.wav"), directory.path().join("8k.wav"));
+    run_tool(Command::new("espeak-ng").args(["-v", voice, "-w"]).arg(&spoken).arg("--").arg(words))?;
     let rate = SAMPLE_RATE.to_string();
-    let format = [
-        "--channels",
-        "1",
-        "--bits",
-        "16",
-        "--encoding",
-        "signed-integer",
-    ];
-    run_tool(
-        Command::new("sox")
-            .arg("--no-dither")
-            .arg(&spoken)
-            .args(format)
-            .arg(&converted)
-            .args(["rate", &rate]),
-    )?;
+    let format = ["--channels", "1", "--bits", "16", "--encoding", "signed-integer"];
+    run_tool(Command::new("sox").arg("--no-dither").arg(&spoken).args(format).arg(&converted).args(["rate", &rate]))?;
     read_wav(&converted)
 }
 
@@ -71,11 +48,7 @@ mod tests {
     fn every_code_but_the_second_zero_survives_a_round_trip() {
         let codes: Vec<u8> = (0..=255).collect();
         let back = encode_pcmu(&decode_pcmu(&codes));
-        let changed: Vec<_> = codes
-            .iter()
-            .zip(&back)
-            .filter(|(code, back)| code != back)
-            .collect();
+        let changed: Vec<_> = codes.iter().zip(&back).filter(|(code, back)| code != back).collect();
         assert_eq!(changed, [(&0x7f, &0xff)]);
     }
 
@@ -88,9 +61,6 @@ mod tests {
         assert!(loudest > Some(3000), "{loudest:?}");
         let quality_db = snr(&speech, &decode_pcmu(&encode_pcmu(&speech)), 0);
         assert!((30.0..45.0).contains(&quality_db), "{quality_db} dB");
-        assert_eq!(
-            speech,
-            say("en-gb", "The quick brown fox jumps over the lazy dog.").unwrap()
-        );
+        assert_eq!(speech, say("en-gb", "The quick brown fox jumps over the lazy dog.").unwrap());
     }
 }

@@ -9,9 +9,7 @@ mod privileged {
     use std::time::Duration;
 
     use ipnet::IpNet;
-    use undertone_tests::lab::{
-        Family, Lab, Mac, Namespace, Process, Site, Tag, remove_stale, wait_for,
-    };
+    use undertone_tests::lab::{Family, Lab, Mac, Namespace, Process, Site, Tag, remove_stale, wait_for};
     use undertone_tests::rtp::netem::{Impairment, Jitter, Pick};
     use undertone_tests::rtp::{Endpoint, Packet, Received, Stream, Truth};
     use undertone_tests::speech::{encode_pcmu, say};
@@ -24,22 +22,10 @@ mod privileged {
         let namespace = Namespace::create("fleeting")?;
         let path = namespace.path();
         assert!(path.exists());
-        let inside = namespace
-            .run(|| fs::read_link("/proc/thread-self/ns/net"))?
-            .expect("a thread has a namespace");
-        assert_ne!(
-            inside,
-            fs::read_link("/proc/thread-self/ns/net").expect("a thread has a namespace")
-        );
-        let command = namespace
-            .command("readlink")
-            .arg("/proc/self/ns/net")
-            .output()
-            .expect("readlink runs");
-        assert_eq!(
-            String::from_utf8_lossy(&command.stdout).trim(),
-            inside.to_string_lossy()
-        );
+        let inside = namespace.run(|| fs::read_link("/proc/thread-self/ns/net"))?.expect("a thread has a namespace");
+        assert_ne!(inside, fs::read_link("/proc/thread-self/ns/net").expect("a thread has a namespace"));
+        let command = namespace.command("readlink").arg("/proc/self/ns/net").output().expect("readlink runs");
+        assert_eq!(String::from_utf8_lossy(&command.stdout).trim(), inside.to_string_lossy());
         drop(namespace);
         assert!(!path.exists());
         Ok(())
@@ -48,18 +34,10 @@ mod privileged {
     #[test]
     fn mounts_stay_those_of_the_host() -> Result<()> {
         let namespace = Namespace::create("mounts")?;
-        let mounts =
-            || fs::read_link("/proc/thread-self/ns/mnt").expect("a thread has a namespace");
+        let mounts = || fs::read_link("/proc/thread-self/ns/mnt").expect("a thread has a namespace");
         assert_eq!(namespace.run(mounts)?, mounts());
-        let command = namespace
-            .command("readlink")
-            .arg("/proc/self/ns/mnt")
-            .output()
-            .expect("readlink runs");
-        assert_eq!(
-            String::from_utf8_lossy(&command.stdout).trim(),
-            mounts().to_string_lossy()
-        );
+        let command = namespace.command("readlink").arg("/proc/self/ns/mnt").output().expect("readlink runs");
+        assert_eq!(String::from_utf8_lossy(&command.stdout).trim(), mounts().to_string_lossy());
         Ok(())
     }
 
@@ -67,10 +45,7 @@ mod privileged {
     fn a_panic_inside_goes_on_outside() -> Result<()> {
         let namespace = Namespace::create("panic")?;
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| namespace.run(|| panic!("inside"))));
-        let message = outcome
-            .expect_err("the panic went on")
-            .downcast_ref::<&str>()
-            .copied();
+        let message = outcome.expect_err("the panic went on").downcast_ref::<&str>().copied();
         assert_eq!(message, Some("inside"));
         Ok(())
     }
@@ -83,8 +58,7 @@ mod privileged {
         let packets: Vec<_> = stream.packets(&speech).into_iter().take(50).collect();
         for family in Family::ALL {
             let party = Endpoint::bind(lab.caller.namespace(), (lab.caller.address(family), 4000))?;
-            let appliance =
-                Endpoint::bind(&lab.appliance, (lab.caller.facing_address(family), 30_000))?;
+            let appliance = Endpoint::bind(&lab.appliance, (lab.caller.facing_address(family), 30_000))?;
             assert_crosses(&party, &appliance, &packets)?;
             assert_crosses(&appliance, &party, &packets)?;
         }
@@ -98,18 +72,9 @@ mod privileged {
         let arrived: Result<Vec<_>> = received.iter().map(Received::packet).collect();
         assert_eq!(arrived?, packets);
         assert!(received.iter().all(|one| one.from == from.local()));
-        let arrived_at: Vec<_> = received
-            .iter()
-            .map(|one| one.at.abs_diff(received[0].at))
-            .collect();
-        assert!(
-            sent_at.last() >= Some(&(interval * (packets.len() as u32 - 1))),
-            "{sent_at:?}"
-        );
-        assert!(
-            arrived_at.last() >= Some(&(interval * (packets.len() as u32 - 2))),
-            "{arrived_at:?}"
-        );
+        let arrived_at: Vec<_> = received.iter().map(|one| one.at.abs_diff(received[0].at)).collect();
+        assert!(sent_at.last() >= Some(&(interval * (packets.len() as u32 - 1))), "{sent_at:?}");
+        assert!(arrived_at.last() >= Some(&(interval * (packets.len() as u32 - 2))), "{arrived_at:?}");
         assert_eq!(to.overflowed(), 0);
         Ok(())
     }
@@ -118,35 +83,15 @@ mod privileged {
     fn an_end_hides_nothing_from_xdp_and_takes_what_it_redirects() -> Result<()> {
         let lab = Lab::three_way()?;
         let tagged = lab.attach("tagged", &[Tag::service(7)])?;
-        for end in [
-            lab.caller.interface(),
-            lab.caller.facing(),
-            tagged.interface(),
-            tagged.facing(),
-        ] {
-            let features = end
-                .namespace()
-                .tool("ethtool", &format!("-k {}", end.device()))?;
-            for hidden in [
-                "tx-checksumming",
-                "tx-vlan-offload",
-                "tx-vlan-stag-hw-insert",
-            ] {
-                assert!(
-                    features.contains(&format!("{hidden}: off")),
-                    "{}: {features}",
-                    end.device()
-                );
+        for end in [lab.caller.interface(), lab.caller.facing(), tagged.interface(), tagged.facing()] {
+            let features = end.namespace().tool("ethtool", &format!("-k {}", end.device()))?;
+            for hidden in ["tx-checksumming", "tx-vlan-offload", "tx-vlan-stag-hw-insert"] {
+                assert!(features.contains(&format!("{hidden}: off")), "{}: {features}", end.device());
             }
         }
         for end in [lab.caller.interface(), tagged.interface()] {
-            let features = end
-                .namespace()
-                .tool("ethtool", &format!("-k {}", end.device()))?;
-            assert!(
-                features.contains("generic-receive-offload: on"),
-                "{features}"
-            );
+            let features = end.namespace().tool("ethtool", &format!("-k {}", end.device()))?;
+            assert!(features.contains("generic-receive-offload: on"), "{features}");
         }
         Ok(())
     }
@@ -170,10 +115,7 @@ mod privileged {
         let times = sender.send_schedule(&impaired.schedule, receiver.local())?;
         receiver.wait_for_packets(impaired.schedule.len(), SOON)?;
 
-        let (truth, counted) = (
-            impaired.truth_as_sent(&times),
-            receiver.truth(stream.clock_rate)?,
-        );
+        let (truth, counted) = (impaired.truth_as_sent(&times), receiver.truth(stream.clock_rate)?);
         let counts = |truth: &Truth| (truth.sent, truth.lost, truth.duplicates, truth.reordered);
         assert_eq!(counts(&counted), counts(&impaired.truth));
         let ratio = counted.jitter.as_secs_f64() / truth.jitter.as_secs_f64();
@@ -197,17 +139,10 @@ mod privileged {
         let lab = Lab::three_way()?;
         let single = lab.attach("single", &[Tag::customer(100)])?;
         let double = lab.attach("double", &[Tag::service(7), Tag::customer(100)])?;
-        assert_eq!(
-            (single.facing().name(), double.facing().name()),
-            ("single.100", "double.7.100")
-        );
-        for (site, ethernet) in [
-            (&single, "vlan 100, "),
-            (
-                &double,
-                "vlan 7, p 0, ethertype 802.1Q (0x8100), vlan 100, ",
-            ),
-        ] {
+        assert_eq!((single.facing().name(), double.facing().name()), ("single.100", "double.7.100"));
+        for (site, ethernet) in
+            [(&single, "vlan 100, "), (&double, "vlan 7, p 0, ethertype 802.1Q (0x8100), vlan 100, ")]
+        {
             let mut capture = capture_at(site)?;
             for family in Family::ALL {
                 assert_reaches(site, &lab.appliance, family)?;
@@ -221,11 +156,7 @@ mod privileged {
     #[test]
     fn vlans_share_a_link_and_do_not_mix() -> Result<()> {
         let lab = Lab::three_way()?;
-        let vlans: [&[Tag]; 3] = [
-            &[Tag::customer(5)],
-            &[Tag::customer(6)],
-            &[Tag::service(7), Tag::customer(6)],
-        ];
+        let vlans: [&[Tag]; 3] = [&[Tag::customer(5)], &[Tag::customer(6)], &[Tag::service(7), Tag::customer(6)]];
         for (tags, number) in vlans.into_iter().zip(1..) {
             let [near, far] = nets(number);
             let vlan = lab.caller.link().add_vlan(tags, &[near], &[far])?;
@@ -240,25 +171,13 @@ mod privileged {
 
     /// A network of its own for each VLAN: both ends' addresses.
     fn nets(number: u8) -> [IpNet; 2] {
-        [1, 2].map(|end| {
-            format!("10.78.{number}.{end}/24")
-                .parse()
-                .expect("a network parses")
-        })
+        [1, 2].map(|end| format!("10.78.{number}.{end}/24").parse().expect("a network parses"))
     }
 
     /// Shows the frames as they cross the site's link, once it has begun to.
     fn capture_at(site: &Site) -> Result<Process> {
         let mut command = site.namespace().command("tcpdump");
-        command.args([
-            "-i",
-            site.interface().device(),
-            "-e",
-            "-n",
-            "-l",
-            "--immediate-mode",
-            "vlan",
-        ]);
+        command.args(["-i", site.interface().device(), "-e", "-n", "-l", "--immediate-mode", "vlan"]);
         let mut capture = Process::spawn("tcpdump", command)?;
         capture.wait_for_line("listening on", SOON)?;
         Ok(capture)
@@ -284,8 +203,7 @@ mod privileged {
             for gateway in [&first, &second] {
                 lab.route_through(gateway, &far)?;
                 let at_far = Endpoint::bind(far.namespace(), (far.address(family), 0))?;
-                let at_appliance =
-                    Endpoint::bind(&lab.appliance, (first.facing_address(family), 0))?;
+                let at_appliance = Endpoint::bind(&lab.appliance, (first.facing_address(family), 0))?;
                 let before = forwarded(gateway)?;
                 at_appliance.send(b"through you", at_far.local())?;
                 at_far.wait_for_packets(1, SOON)?;
@@ -301,25 +219,12 @@ mod privileged {
     fn forwarded(gateway: &Site) -> Result<u64> {
         let counters = gateway.namespace().run(|| {
             let read = |name| fs::read_to_string(name).expect("the kernel counts packets");
-            (
-                read("/proc/thread-self/net/snmp"),
-                read("/proc/thread-self/net/snmp6"),
-            )
+            (read("/proc/thread-self/net/snmp"), read("/proc/thread-self/net/snmp6"))
         })?;
-        let v4 = counters
-            .0
-            .lines()
-            .filter(|line| line.starts_with("Ip:"))
-            .nth(1)
-            .and_then(|line| line.split(' ').nth(6));
-        let v6 = counters
-            .1
-            .lines()
-            .find_map(|line| line.strip_prefix("Ip6OutForwDatagrams"));
-        let number = |text: Option<&str>| {
-            text.and_then(|text| text.trim().parse::<u64>().ok())
-                .expect("a number")
-        };
+        let v4 =
+            counters.0.lines().filter(|line| line.starts_with("Ip:")).nth(1).and_then(|line| line.split(' ').nth(6));
+        let v6 = counters.1.lines().find_map(|line| line.strip_prefix("Ip6OutForwDatagrams"));
+        let number = |text: Option<&str>| text.and_then(|text| text.trim().parse::<u64>().ok()).expect("a number");
         Ok(number(v4) + number(v6))
     }
 
@@ -340,15 +245,10 @@ mod privileged {
         command.args(["-c", "readlink /proc/self/ns/net; sleep 60"]);
         let mut process = Process::spawn("sh", command)?;
         let line = process.wait_for_line("net:", SOON)?;
-        let inside = namespace
-            .run(|| fs::read_link("/proc/thread-self/ns/net"))?
-            .expect("a thread has a namespace");
+        let inside = namespace.run(|| fs::read_link("/proc/thread-self/ns/net"))?.expect("a thread has a namespace");
         assert_eq!(line, inside.to_string_lossy());
         drop(process);
-        let left = Command::new("ip")
-            .args(["netns", "pids", namespace.name()])
-            .output()
-            .expect("ip runs");
+        let left = Command::new("ip").args(["netns", "pids", namespace.name()]).output().expect("ip runs");
         assert_eq!(String::from_utf8_lossy(&left.stdout), "");
         Ok(())
     }
@@ -361,11 +261,8 @@ mod privileged {
             let mut sleep = lab.appliance.command("sleep");
             sleep.arg("60");
             let process = Process::spawn("sleep", sleep).expect("sleep starts");
-            let _endpoint =
-                Endpoint::bind(&lab.appliance, (lab.caller.facing_address(Family::V4), 0));
-            seen.extend(
-                [&lab.caller, &lab.agent, &lab.monitor].map(|site| site.namespace().path()),
-            );
+            let _endpoint = Endpoint::bind(&lab.appliance, (lab.caller.facing_address(Family::V4), 0));
+            seen.extend([&lab.caller, &lab.agent, &lab.monitor].map(|site| site.namespace().path()));
             seen.extend([lab.appliance.path(), lab.directory().to_owned()]);
             seen.push(Path::new("/proc").join(process.pid().to_string()));
             assert!(seen.iter().all(|path| path.exists()), "{seen:?}");
@@ -382,17 +279,7 @@ mod privileged {
         let dead = pid_of_the_dead();
         let name = format!("ut{dead}-0-stale");
         run("ip", &["netns", "add", &name]);
-        run(
-            "ip",
-            &[
-                "netns",
-                "exec",
-                &name,
-                "sh",
-                "-c",
-                "sleep 60 >/dev/null 2>&1 &",
-            ],
-        );
+        run("ip", &["netns", "exec", &name, "sh", "-c", "sleep 60 >/dev/null 2>&1 &"]);
         let living = Namespace::create("living")?;
 
         // Another test's process that starts now may sweep first.
@@ -412,11 +299,7 @@ mod privileged {
 
     fn run(program: &str, arguments: &[&str]) {
         assert!(
-            Command::new(program)
-                .args(arguments)
-                .status()
-                .expect("it starts")
-                .success(),
+            Command::new(program).args(arguments).status().expect("it starts").success(),
             "{program} {arguments:?}"
         );
     }
@@ -426,19 +309,11 @@ mod privileged {
         let (one, other) = thread::scope(|scope| {
             let one = scope.spawn(Lab::three_way);
             let other = scope.spawn(Lab::three_way);
-            (
-                one.join().expect("no panic"),
-                other.join().expect("no panic"),
-            )
+            (one.join().expect("no panic"), other.join().expect("no panic"))
         });
         let (one, other) = (one?, other?);
         assert_ne!(one.id(), other.id());
-        let receive = |lab: &Lab| {
-            Endpoint::bind(
-                &lab.appliance,
-                (lab.caller.facing_address(Family::V4), 30_000),
-            )
-        };
+        let receive = |lab: &Lab| Endpoint::bind(&lab.appliance, (lab.caller.facing_address(Family::V4), 30_000));
         let (at_one, at_other) = (receive(&one)?, receive(&other)?);
         assert_eq!(at_one.local(), at_other.local());
         let sender = Endpoint::bind(one.caller.namespace(), (one.caller.address(Family::V4), 0))?;
@@ -451,9 +326,7 @@ mod privileged {
     #[test]
     fn a_refused_command_names_itself_and_the_reason() -> Result<()> {
         let namespace = Namespace::create("refused")?;
-        let error = namespace
-            .ip("link set nowhere up")
-            .expect_err("there is no such interface");
+        let error = namespace.ip("link set nowhere up").expect_err("there is no such interface");
         assert!(
             matches!(&error, Error::Command { line, output, .. }
             if line == "ip link set nowhere up" && output.contains("nowhere")),

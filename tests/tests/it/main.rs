@@ -2,6 +2,9 @@
 //!
 //! Tests that need root stand in modules named `privileged`; without root, `--skip privileged` leaves them out.
 
+mod daemon;
 mod lab;
-mod xdp_model;
 mod paths;
+mod refusals;
+mod restart;
+mod xdp_model;

@@ -11,25 +11,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("undertone-wire", &["undertone-abi"]),
     // Cores: no input or output, no clock.
     ("undertone-core", &["undertone-abi", "undertone-wire"]),
-    (
-        "undertone-control-core",
-        &["undertone-core", "undertone-abi", "undertone-wire"],
-    ),
+    ("undertone-control-core", &["undertone-core", "undertone-abi", "undertone-wire"]),
     // Shells around them.
     ("undertone-ebpf", &["undertone-abi", "undertone-wire"]),
-    (
-        "undertone-dataplane",
-        &["undertone-core", "undertone-abi", "undertone-wire"],
-    ),
+    ("undertone-dataplane", &["undertone-core", "undertone-abi", "undertone-wire"]),
     (
         "undertone",
-        &[
-            "undertone-control-core",
-            "undertone-dataplane",
-            "undertone-core",
-            "undertone-abi",
-            "undertone-wire",
-        ],
+        &["undertone-control-core", "undertone-dataplane", "undertone-core", "undertone-abi", "undertone-wire"],
     ),
     // Those that look at the product from outside see all of it.
     ("undertone-tests", EVERYTHING),
@@ -61,22 +49,14 @@ pub(super) fn check(packages: &[Package]) -> Result<()> {
 fn wrong_arrows(package: &Package) -> Vec<String> {
     let name = &package.name;
     let Some((_, allowed)) = ARROWS.iter().find(|(from, _)| from == name) else {
-        return vec![format!(
-            "{name} has no place among the crates: say in ARROWS, in {}, what it may see",
-            file!()
-        )];
+        return vec![format!("{name} has no place among the crates: say in ARROWS, in {}, what it may see", file!())];
     };
     package
         .dependencies
         .iter()
         .filter(|dependency| dependency.path.is_some())
         .filter(|dependency| !allowed.contains(&dependency.name.as_str()))
-        .map(|dependency| {
-            format!(
-                "{name} may not see {}: arrows point down only",
-                dependency.name
-            )
-        })
+        .map(|dependency| format!("{name} may not see {}: arrows point down only", dependency.name))
         .collect()
 }
 
@@ -86,9 +66,7 @@ mod tests {
     use crate::metadata::Dependency;
 
     fn package(name: &str, ours: &[&str], foreign: &[&str]) -> Package {
-        let ours = ours
-            .iter()
-            .map(|name| dependency(name, Some("/somewhere".into())));
+        let ours = ours.iter().map(|name| dependency(name, Some("/somewhere".into())));
         let foreign = foreign.iter().map(|name| dependency(name, None));
         Package {
             name: name.into(),
@@ -99,20 +77,13 @@ mod tests {
     }
 
     fn dependency(name: &str, path: Option<std::path::PathBuf>) -> Dependency {
-        Dependency {
-            name: name.into(),
-            path,
-        }
+        Dependency { name: name.into(), path }
     }
 
     #[test]
     fn arrows_down_pass_and_foreign_crates_do_not_count() {
         let packages = [
-            package(
-                "undertone-core",
-                &["undertone-abi", "undertone-wire"],
-                &["undertow"],
-            ),
+            package("undertone-core", &["undertone-abi", "undertone-wire"], &["undertow"]),
             package("undertone", &["undertone-dataplane"], &["clap"]),
             package("undertone-tests", &["undertone", "undertone-abi"], &[]),
         ];
@@ -126,23 +97,14 @@ mod tests {
             package("undertone-dataplane", &["undertone-control-core"], &[]),
         ];
         let error = check(&packages).expect_err("both are wrong").to_string();
-        assert!(
-            error.contains("undertone-core may not see undertone-dataplane"),
-            "{error}"
-        );
-        assert!(
-            error.contains("undertone-dataplane may not see undertone-control-core"),
-            "{error}"
-        );
+        assert!(error.contains("undertone-core may not see undertone-dataplane"), "{error}");
+        assert!(error.contains("undertone-dataplane may not see undertone-control-core"), "{error}");
     }
 
     #[test]
     fn a_crate_that_the_table_does_not_know_is_refused() {
         let error = check(&[package("undertone-extra", &[], &[])]).expect_err("not in the table");
-        assert!(
-            error.to_string().contains("undertone-extra has no place"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("undertone-extra has no place"), "{error}");
     }
 
     #[test]

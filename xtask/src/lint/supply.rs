@@ -11,36 +11,24 @@ use crate::report::Outcome;
 
 /// Licences, banned crates and sources, for the workspace and for ebpf/.
 pub(super) fn licences(project: &Project) -> Result<Outcome> {
-    check(project, &["licenses", "bans", "sources"], |failure| {
-        Err(failure.into())
-    })
+    check(project, &["licenses", "bans", "sources"], |failure| Err(failure.into()))
 }
 
 /// Known vulnerabilities. The database comes from the network, and not every machine may reach it.
 pub(super) fn advisories(project: &Project) -> Result<Outcome> {
     check(project, &["advisories"], |failure| {
         if is_unreachable_database(&failure.output) {
-            return Ok(Outcome::NotRun(
-                "the advisory database cannot be fetched from here".into(),
-            ));
+            return Ok(Outcome::NotRun("the advisory database cannot be fetched from here".into()));
         }
         Err(failure.into())
     })
 }
 
-fn check(
-    project: &Project,
-    checks: &[&str],
-    judge: impl Fn(Failure) -> Result<Outcome>,
-) -> Result<Outcome> {
+fn check(project: &Project, checks: &[&str], judge: impl Fn(Failure) -> Result<Outcome>) -> Result<Outcome> {
     if find_program("cargo-deny").is_none() {
-        return Ok(Outcome::NotRun(
-            "cargo-deny is not installed: `cargo install --locked cargo-deny`".into(),
-        ));
+        return Ok(Outcome::NotRun("cargo-deny is not installed: `cargo install --locked cargo-deny`".into()));
     }
-    let manifests = [project.path("Cargo.toml")]
-        .into_iter()
-        .chain(project.ebpf_manifest());
+    let manifests = [project.path("Cargo.toml")].into_iter().chain(project.ebpf_manifest());
     for manifest in manifests {
         if let Err(failure) = command::read(&mut deny(project, &manifest, checks)) {
             return judge(failure);
@@ -73,8 +61,6 @@ mod tests {
         assert!(is_unreachable_database(
             "[ERROR] failed to fetch advisory database https://example.org/db with cli: failed to clone"
         ));
-        assert!(!is_unreachable_database(
-            "error[vulnerability]: buffer overflow in tuba"
-        ));
+        assert!(!is_unreachable_database("error[vulnerability]: buffer overflow in tuba"));
     }
 }

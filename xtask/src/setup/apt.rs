@@ -16,10 +16,7 @@ pub(super) struct Apt<'a> {
 
 impl<'a> Apt<'a> {
     pub(super) fn new(project: &'a Project) -> Self {
-        Self {
-            project,
-            lists_are_fresh: false,
-        }
+        Self { project, lists_are_fresh: false }
     }
 
     /// Installs or upgrades `packages`. Never removes one to make place.
@@ -50,9 +47,7 @@ impl<'a> Apt<'a> {
             return;
         }
         self.lists_are_fresh = true;
-        let updated = step("apt-get update", || {
-            Ok(command::run_quietly(self.project, &mut apt_get("update"))?)
-        });
+        let updated = step("apt-get update", || Ok(command::run_quietly(self.project, &mut apt_get("update"))?));
         if let Err(error) = updated {
             // One unreachable archive among many does not matter if the others have what is wanted.
             eprintln!("warning: {error}\n  going on with the package lists that are there");
@@ -93,27 +88,12 @@ fn way_out(output: &str) -> Option<&'static str> {
             "Packages need to be removed",
             "another package is in the way and is not removed without being asked: remove it by hand",
         ),
-        (
-            "Could not get lock",
-            "another package manager is at work: wait until it is done and run this again",
-        ),
-        (
-            "Temporary failure resolving",
-            "the archive's name is not resolved: check this machine's network and DNS",
-        ),
-        (
-            "No space left on device",
-            "the disk is full: make room, then run this again",
-        ),
-        (
-            "Failed to fetch",
-            "the archive does not answer: check this machine's network, proxy and apt sources",
-        ),
+        ("Could not get lock", "another package manager is at work: wait until it is done and run this again"),
+        ("Temporary failure resolving", "the archive's name is not resolved: check this machine's network and DNS"),
+        ("No space left on device", "the disk is full: make room, then run this again"),
+        ("Failed to fetch", "the archive does not answer: check this machine's network, proxy and apt sources"),
     ];
-    CAUSES
-        .iter()
-        .find(|(sign, _)| output.contains(sign))
-        .map(|(_, way_out)| *way_out)
+    CAUSES.iter().find(|(sign, _)| output.contains(sign)).map(|(_, way_out)| *way_out)
 }
 
 #[cfg(test)]

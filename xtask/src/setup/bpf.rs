@@ -14,7 +14,8 @@ use crate::report::step;
 /// Debian's compiler, its cargo, and the sources of `core`: one release, kept current for the browsers it builds.
 const DEBIANS_COMPILER: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
 
-const NIGHTLY_WAY_OUT: &str = "or install a nightly: `rustup toolchain install nightly --profile minimal --component rust-src`";
+const NIGHTLY_WAY_OUT: &str =
+    "or install a nightly: `rustup toolchain install nightly --profile minimal --component rust-src`";
 
 /// The half that is to be installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,11 +27,7 @@ pub(super) enum Missing {
 /// The toolchain that is there, or what is missing of it.
 pub(super) fn survey() -> Result<BpfToolchain, Missing> {
     BpfToolchain::find().map_err(|_| {
-        if fitting(BpfCompiler::installed()).is_empty() {
-            Missing::CompilerAndLinker
-        } else {
-            Missing::Linker
-        }
+        if fitting(BpfCompiler::installed()).is_empty() { Missing::CompilerAndLinker } else { Missing::Linker }
     })
 }
 
@@ -43,8 +40,8 @@ impl Missing {
 
 /// Installs the linker, and before it what it is to be built with.
 pub(super) fn install(apt: &mut Apt<'_>, project: &Project) -> Result<()> {
-    let compiler = compiler_and_llvm_library(apt)
-        .context("the toolchain of the eBPF programs could not be installed")?;
+    let compiler =
+        compiler_and_llvm_library(apt).context("the toolchain of the eBPF programs could not be installed")?;
     eprintln!("  the eBPF programs will be compiled by {compiler}");
     install_linker(compiler.llvm(), project)
 }
@@ -52,39 +49,24 @@ pub(super) fn install(apt: &mut Apt<'_>, project: &Project) -> Result<()> {
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if *self == Self::CompilerAndLinker {
-            writeln!(
-                f,
-                "{}: compile the eBPF programs, beside the Rust that is there",
-                DEBIANS_COMPILER.join(" ")
-            )?;
+            writeln!(f, "{}: compile the eBPF programs, beside the Rust that is there", DEBIANS_COMPILER.join(" "))?;
             write!(f, "  ")?;
         }
         if compiler_with_llvm_library().is_none() {
-            writeln!(
-                f,
-                "llvm-N-dev: the library of that compiler's LLVM, for bpf-linker"
-            )?;
+            writeln!(f, "llvm-N-dev: the library of that compiler's LLVM, for bpf-linker")?;
             write!(f, "  ")?;
         }
-        write!(
-            f,
-            "bpf-linker {LINKER_VERSION}: links the eBPF programs (cargo install, takes a minute or two)"
-        )
+        write!(f, "bpf-linker {LINKER_VERSION}: links the eBPF programs (cargo install, takes a minute or two)")
     }
 }
 
 /// The compilers whose bitcode a linker can be built for.
 fn fitting(compilers: Vec<BpfCompiler>) -> Vec<BpfCompiler> {
-    compilers
-        .into_iter()
-        .filter(|compiler| LINKER_LLVMS.contains(&compiler.llvm()))
-        .collect()
+    compilers.into_iter().filter(|compiler| LINKER_LLVMS.contains(&compiler.llvm())).collect()
 }
 
 fn compiler_with_llvm_library() -> Option<BpfCompiler> {
-    fitting(BpfCompiler::installed())
-        .into_iter()
-        .find(|compiler| llvm_library(compiler.llvm()).exists())
+    fitting(BpfCompiler::installed()).into_iter().find(|compiler| llvm_library(compiler.llvm()).exists())
 }
 
 /// Installs until there is a compiler with the library of its LLVM.
@@ -107,8 +89,7 @@ fn compiler_and_llvm_library(apt: &mut Apt<'_>) -> Result<BpfCompiler> {
 
 fn debians_compiler(apt: &mut Apt<'_>) -> Result<BpfCompiler> {
     apt.install(&DEBIANS_COMPILER).context(NIGHTLY_WAY_OUT)?;
-    let compiler =
-        BpfCompiler::debians().context("rustc-web is installed but /usr/bin/rustc does not run")?;
+    let compiler = BpfCompiler::debians().context("rustc-web is installed but /usr/bin/rustc does not run")?;
     if !LINKER_LLVMS.contains(&compiler.llvm()) {
         bail!(
             "{compiler} does not fit bpf-linker {LINKER_VERSION}, which is built with LLVM {} to {}: add Debian's \
@@ -128,9 +109,8 @@ fn install_linker(llvm: u32, project: &Project) -> Result<()> {
             .args(["install", "bpf-linker", "--version", LINKER_VERSION])
             .args(["--locked", "--force", "--no-default-features", "--features"])
             .arg(format!("llvm-{llvm}"));
-        command::run_quietly(project, &mut install).context(
-            "bpf-linker could not be built: if crates could not be downloaded, check this machine's network",
-        )
+        command::run_quietly(project, &mut install)
+            .context("bpf-linker could not be built: if crates could not be downloaded, check this machine's network")
     })
     .map(drop)
 }
@@ -154,23 +134,14 @@ mod tests {
     #[test]
     fn packages_and_folders_are_named_after_the_compilers_llvm() {
         assert_eq!(llvm_package(22), "llvm-22-dev");
-        assert_eq!(
-            llvm_library(23),
-            PathBuf::from("/usr/lib/llvm-23/lib/libLLVM.so")
-        );
+        assert_eq!(llvm_library(23), PathBuf::from("/usr/lib/llvm-23/lib/libLLVM.so"));
     }
 
     #[test]
     fn a_missing_compiler_is_announced_with_its_packages() {
         let text = Missing::CompilerAndLinker.to_string();
-        assert!(
-            text.starts_with("rustc-web cargo-web rust-web-src: "),
-            "{text}"
-        );
-        assert!(
-            text.contains(&format!("bpf-linker {LINKER_VERSION}")),
-            "{text}"
-        );
+        assert!(text.starts_with("rustc-web cargo-web rust-web-src: "), "{text}");
+        assert!(text.contains(&format!("bpf-linker {LINKER_VERSION}")), "{text}");
     }
 
     #[test]

@@ -39,44 +39,25 @@ pub(super) const SPEECH: Group = Group {
 
 pub(super) const PHONES: Group = Group {
     why: "phones, a call generator and a second opinion on every packet, for tests",
-    packages: &[
-        package("baresip-core", "baresip"),
-        package("sip-tester", "sipp"),
-        package("tshark", "tshark"),
-    ],
+    packages: &[package("baresip-core", "baresip"), package("sip-tester", "sipp"), package("tshark", "tshark")],
 };
 
 pub(super) const PEERS: Group = Group {
     why: "the relay that `bench` compares with",
-    packages: &[Package {
-        name: "rtpengine-daemon",
-        program: "rtpengine",
-        service: Some("rtpengine-daemon"),
-    }],
+    packages: &[Package { name: "rtpengine-daemon", program: "rtpengine", service: Some("rtpengine-daemon") }],
 };
 
 const fn package(name: &'static str, program: &'static str) -> Package {
-    Package {
-        name,
-        program,
-        service: None,
-    }
+    Package { name, program, service: None }
 }
 
 impl Group {
     /// The names of those that are there, and of those that are not.
     pub(super) fn survey(&self) -> (Vec<&'static str>, Vec<&'static str>) {
-        let names = self
-            .packages
-            .iter()
-            .map(|package| (package.name, package.program));
-        let (present, missing): (Vec<_>, Vec<_>) =
-            names.partition(|(_, program)| find_program(program).is_some());
+        let names = self.packages.iter().map(|package| (package.name, package.program));
+        let (present, missing): (Vec<_>, Vec<_>) = names.partition(|(_, program)| find_program(program).is_some());
         let name = |(name, _)| name;
-        (
-            present.into_iter().map(name).collect(),
-            missing.into_iter().map(name).collect(),
-        )
+        (present.into_iter().map(name).collect(), missing.into_iter().map(name).collect())
     }
 
     /// Stops the services that came up with the newly `installed` packages: they would disturb what is measured.
@@ -84,9 +65,7 @@ impl Group {
         let systemd_runs = Path::new("/run/systemd/system").exists();
         for package in self.packages.iter().filter(|p| installed.contains(&p.name)) {
             if let Some(service) = package.service.filter(|_| systemd_runs) {
-                eprintln!(
-                    "  its service {service} is stopped and disabled: the bench starts its own"
-                );
+                eprintln!("  its service {service} is stopped and disabled: the bench starts its own");
                 command::read(Command::new("systemctl").args(["disable", "--now", service]))?;
             }
         }
@@ -102,10 +81,7 @@ mod tests {
     fn a_package_is_there_when_its_program_is() {
         const GROUP: Group = Group {
             why: "this test",
-            packages: &[
-                package("dash", "sh"),
-                package("none", "undertone-no-such-program"),
-            ],
+            packages: &[package("dash", "sh"), package("none", "undertone-no-such-program")],
         };
         assert_eq!(GROUP.survey(), (vec!["dash"], vec!["none"]));
     }

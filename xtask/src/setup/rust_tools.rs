@@ -61,15 +61,12 @@ impl fmt::Display for Tool {
 
 fn add_component(name: &str, project: &Project) -> Result<()> {
     let Some(rustup) = find_program("rustup") else {
-        eprintln!(
-            "  {name} is part of Rust, but there is no rustup to add it: `lint` will go without"
-        );
+        eprintln!("  {name} is part of Rust, but there is no rustup to add it: `lint` will go without");
         return Ok(());
     };
     step(format!("rustup component add {name}"), || {
         let mut add = std::process::Command::new(rustup);
-        add.current_dir(&project.root)
-            .args(["component", "add", name]);
+        add.current_dir(&project.root).args(["component", "add", name]);
         command::run_quietly(project, &mut add).context("check this machine's network")
     })
     .map(drop)

@@ -20,10 +20,7 @@ pub(super) fn run(summary: &mut Summary, project: &Project) {
         return;
     }
     if find_program("cargo-fuzz").is_none() {
-        summary.not_run(
-            "fuzz targets",
-            "cargo-fuzz is not installed: run `cargo xtask setup`",
-        );
+        summary.not_run("fuzz targets", "cargo-fuzz is not installed: run `cargo xtask setup`");
         return;
     }
     let mut targets = Vec::new();
@@ -47,9 +44,8 @@ fn fuzz(target: &str, project: &Project) -> Result<Outcome> {
     run.arg(target).arg(&found);
     run.args(seeds.exists().then_some(&seeds));
     run.arg("--").arg(format!("-max_total_time={SECONDS}"));
-    let output = command::run_quietly(project, &mut run).with_context(|| {
-        format!("{target} fails on an input: keep it as a test and mend the code")
-    })?;
+    let output = command::run_quietly(project, &mut run)
+        .with_context(|| format!("{target} fails on an input: keep it as a test and mend the code"))?;
     if let Some(line) = last_word(&output) {
         eprintln!("  {line}");
     }
@@ -59,8 +55,7 @@ fn fuzz(target: &str, project: &Project) -> Result<Outcome> {
 /// A cargo-fuzz command that compiles. The sanitizer is unstable, so a stable compiler must be told to allow it.
 fn cargo_fuzz(project: &Project, verb: &str) -> Command {
     let mut fuzz = project.cargo();
-    fuzz.env("RUSTC_BOOTSTRAP", "1")
-        .args(["fuzz", verb, "--fuzz-dir"]);
+    fuzz.env("RUSTC_BOOTSTRAP", "1").args(["fuzz", verb, "--fuzz-dir"]);
     fuzz.arg(project.path("tests/fuzz"));
     fuzz.arg("--target-dir").arg(project.path("target/fuzz"));
     fuzz
@@ -68,8 +63,7 @@ fn cargo_fuzz(project: &Project, verb: &str) -> Command {
 
 fn cargo_fuzz_list(project: &Project) -> Command {
     let mut list = project.cargo();
-    list.args(["fuzz", "list", "--fuzz-dir"])
-        .arg(project.path("tests/fuzz"));
+    list.args(["fuzz", "list", "--fuzz-dir"]).arg(project.path("tests/fuzz"));
     list
 }
 
@@ -84,8 +78,7 @@ mod tests {
 
     #[test]
     fn the_number_of_inputs_is_found_in_libfuzzers_output() {
-        let output =
-            "#2\tINITED cov: 16\n#1720797\tDONE   cov: 16\nDone 1720797 runs in 10 second(s)\n";
+        let output = "#2\tINITED cov: 16\n#1720797\tDONE   cov: 16\nDone 1720797 runs in 10 second(s)\n";
         assert_eq!(last_word(output), Some("Done 1720797 runs in 10 second(s)"));
         assert_eq!(last_word(""), None);
     }

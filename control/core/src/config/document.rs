@@ -12,7 +12,7 @@ use toml::{
 
 use super::{
     error::{ConfigError, Problem},
-    values::{Wrong, describe},
+    values::{Wrong, describe, quote},
 };
 
 /// A key longer than this is not compared with known ones.
@@ -57,7 +57,8 @@ impl<'t> Document<'t> {
             Ok(root) => Ok(Self { root, line_starts, problems: RefCell::default(), lines_of_keys: RefCell::default() }),
             Err(error) => {
                 let line = error.span().map_or(1, |span| line(&line_starts, &span));
-                let wrong = format!("this is no TOML: {}", error.message().replace('\n', ", "));
+                let there = quote(text.lines().nth(line - 1).unwrap_or_default().trim());
+                let wrong = format!("{there} is no TOML: {}", error.message().replace('\n', ", "));
                 let way_out = "write `key = value` lines below `[section]` headings, texts in double quotes".into();
                 Err(ConfigError { problems: vec![Problem { line, key: String::new(), wrong, way_out }] })
             }

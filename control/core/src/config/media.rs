@@ -1,6 +1,9 @@
 //! `[media]`.
 
-use std::net::IpAddr;
+use std::{
+    collections::{HashMap, HashSet, hash_map::Entry},
+    net::IpAddr,
+};
 
 use undertone_abi::limits::{GROUPS_DEFAULT, GROUPS_MAX, MEDIA_ADDRESSES_MAX};
 
@@ -21,8 +24,10 @@ impl Media {
         let pins = section.or_default("pins", values::pins, Some(PINS_DEFAULT.into()));
         let mixer = Mixer::read(section.section("mixer"), &addresses);
         section.finish();
+        // What goes on to be checked against the addresses is bounded by their number.
+        let addresses = Some(addresses).filter(|addresses| addresses.len() <= MEDIA_ADDRESSES_MAX as usize);
         Some(Self {
-            addresses: addresses.into_iter().map(|address| address.value).collect(),
+            addresses: addresses?.into_iter().map(|address| address.value).collect(),
             ports: ports?.value,
             interfaces,
             path: path?,
@@ -37,10 +42,14 @@ impl Media {
 fn addresses(section: &Section<'_>) -> Vec<Placed<IpAddr>> {
     let example = r#"addresses = ["192.0.2.10"]"#;
     let addresses = section.required_list("addresses", example, values::media_address);
-    for (index, address) in addresses.iter().enumerate() {
-        if let Some(first) = addresses[..index].iter().find(|other| other.value == address.value) {
-            let wrong = format!("{} stands here twice, first on line {}", address.value, first.place.line);
-            section.complain(&address.place, wrong, "remove one");
+    let mut lines = HashMap::new();
+    for address in &addresses {
+        match lines.entry(address.value) {
+            Entry::Vacant(entry) => drop(entry.insert(address.place.line)),
+            Entry::Occupied(first) => {
+                let wrong = format!("{} stands here twice, first on line {}", address.value, first.get());
+                section.complain(&address.place, wrong, "remove one");
+            }
         }
     }
     if let Some(beyond) = addresses.get(MEDIA_ADDRESSES_MAX as usize) {
@@ -59,8 +68,9 @@ fn interfaces(section: &Section<'_>, path: Option<PathChoice>) -> Vec<String> {
             values::interface,
         ),
     };
-    for (index, interface) in interfaces.iter().enumerate() {
-        if interfaces[..index].iter().any(|other| other.value == interface.value) {
+    let mut seen = HashSet::new();
+    for interface in &interfaces {
+        if !seen.insert(interface.value.as_str()) {
             let wrong = format!("\"{}\" stands here twice", interface.value);
             section.complain(&interface.place, wrong, "remove one");
         }

@@ -190,11 +190,11 @@ fn the_other_sections_are_read_as_strictly() {
         ),
         (
             "path = \"native\"",
-            "line 5: this is no TOML: duplicate key; write `key = value` lines below `[section]` headings, texts in double quotes",
+            "line 5: \"path = \\\"native\\\"\" is no TOML: duplicate key; write `key = value` lines below `[section]` headings, texts in double quotes",
         ),
         (
             "groups = ",
-            "line 5: this is no TOML: string values must be quoted, expected literal string; write `key = value` lines below `[section]` headings, texts in double quotes",
+            "line 5: \"groups =\" is no TOML: string values must be quoted, expected literal string; write `key = value` lines below `[section]` headings, texts in double quotes",
         ),
     ];
     for (text, expected) in table {
@@ -378,6 +378,21 @@ fn long_and_unprintable_values_are_quoted_in_short() {
     let text = MEDIA.replace("20000-20099", &format!("\\u0007{}", "x".repeat(100)));
     let expected = format!("\"\\u{{7}}{}…\"", "x".repeat(47));
     assert!(problems(&text).contains(&expected), "{}", problems(&text));
+}
+
+#[test]
+fn a_huge_file_is_refused_in_no_time() {
+    let addresses: Vec<_> = (0..20_000).map(|number| format!("\"fd00::{number:x}\"")).collect();
+    let relay = "[[relay]]\na = { local = \"10.0.0.1:1\", peer = \"10.9.0.1:1\" }\n";
+    let text = format!(
+        "[media]\naddresses = [{}]\nports = \"20000-20099\"\npath = \"io-uring\"\n{}",
+        addresses.join(", "),
+        relay.repeat(20_000)
+    );
+    let error = Config::parse(&text).expect_err("far too much");
+    let expected =
+        "line 2, `media.addresses`: 20000 media addresses, and a node has at most 16; give the rest to another node";
+    assert_eq!(error.problems[0].to_string(), expected);
 }
 
 #[test]

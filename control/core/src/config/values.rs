@@ -50,7 +50,8 @@ pub(super) fn describe(value: &DeValue<'_>) -> String {
     }
 }
 
-fn quote(text: &str) -> String {
+/// A text as a message shows it.
+pub(super) fn quote(text: &str) -> String {
     let short: String = text.chars().take(QUOTED_MAX).flat_map(char::escape_debug).collect();
     let more = if text.chars().nth(QUOTED_MAX).is_some() { "…" } else { "" };
     format!("\"{short}{more}\"")

@@ -3,6 +3,7 @@
 mod view;
 
 use std::{
+    cmp::Reverse,
     collections::HashMap,
     io::{IsTerminal as _, stdout},
     net::SocketAddr,
@@ -124,7 +125,7 @@ fn sort(streams: &mut [Stream], by: Sort) {
         Sort::Mos => streams.sort_by(|one, other| one.mos.unwrap_or(9.0).total_cmp(&other.mos.unwrap_or(9.0))),
         Sort::Loss => streams.sort_by(|one, other| other.loss_percent.total_cmp(&one.loss_percent)),
         Sort::Jitter => streams.sort_by(|one, other| other.jitter_ms.total_cmp(&one.jitter_ms)),
-        Sort::Idle => streams.sort_by(|one, other| other.idle_ms.cmp(&one.idle_ms)),
+        Sort::Idle => streams.sort_by_key(|it| Reverse(it.idle_ms)),
     }
 }
 

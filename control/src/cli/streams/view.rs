@@ -1,6 +1,6 @@
 //! Streams as a table.
 
-use std::{collections::HashMap, net::SocketAddr};
+use std::{collections::HashMap, fmt::Write as _, net::SocketAddr};
 
 use comfy_table::{
     CellAlignment::{Left, Right},
@@ -29,7 +29,8 @@ pub(super) fn view(streams: &[Stream], rates: Option<&Rates>, lines_max: Option<
     let mut text = lines(&rows(shown, rates)).join("\n");
     text.push('\n');
     if shown.len() < streams.len() {
-        text.push_str(&format!("and {} more\n", grouped((streams.len() - shown.len()) as u64)));
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "and {} more", grouped((streams.len() - shown.len()) as u64));
     }
     text
 }
@@ -92,6 +93,7 @@ mod tests {
     use undertone_core::{Clock, Kind};
 
     use super::*;
+    use crate::protocol::CopyOf;
 
     fn socket(text: &str) -> SocketAddr {
         text.parse().expect("an address and a port")

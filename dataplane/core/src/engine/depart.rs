@@ -8,8 +8,8 @@ use crate::Memory;
 
 /// How the stream itself goes on. Its copies leave either way.
 enum Way<Id> {
-    /// To its party.
-    Forward(Reason, Id),
+    /// To its party, from this socket.
+    Forward(Reason, Id, Endpoint),
     /// To the mixer, from the port's alias.
     Mixer(Id),
     /// Not at all.
@@ -28,13 +28,12 @@ impl<M: Memory> Tables<'_, M> {
     ) -> Result<Reason, Reason> {
         let rule = judged.row.rule().ok_or(Reason::RuleBusy)?;
         let group = if arrival.side == Side::Mixer { 0 } else { rule.group };
-        let reason = match self.find_way(arrival, &rule, sockets)? {
-            Way::Forward(reason, socket) => {
+        let reason = match self.find_way(arrival, judged.row, &rule, sockets)? {
+            Way::Forward(reason, socket, to) => {
                 if judged.is_rtp && rule.sequence_offset != 0 {
                     shift_sequence(payload, rule.sequence_offset)?;
                 }
                 let reason = if group != 0 && reason == Reason::Forwarded { Reason::Copied } else { reason };
-                let to = self.destination(judged.row, &rule);
                 departures.push(Departure { socket, to, dscp: rule.dscp.or(arrival.dscp), reason });
                 reason
             }
@@ -53,10 +52,12 @@ impl<M: Memory> Tables<'_, M> {
         Ok(reason)
     }
 
-    /// How the stream itself goes on. A partner whose socket is not open is a next hop that is not known.
+    /// How the stream itself goes on. A partner without an open socket, or a party that was not signalled yet, is like
+    /// a next hop that is not known.
     fn find_way<S: Sockets>(
         &self,
         arrival: &Arrival,
+        row: &Row,
         rule: &Rule,
         sockets: &mut S,
     ) -> Result<Way<S::Id>, Reason> {
@@ -71,9 +72,11 @@ impl<M: Memory> Tables<'_, M> {
             },
             (Side::Network, true, true) => Reason::FailedToWire,
         };
+        let to = self.destination(row, rule);
         Ok(match sockets.port(rule.partner()) {
-            Some(socket) => Way::Forward(reason, socket),
-            None => Way::Hold,
+            // To a socket, nobody's address is this host's own.
+            Some(socket) if !to.address.is_unspecified() => Way::Forward(reason, socket, to),
+            _ => Way::Hold,
         })
     }
 
@@ -94,13 +97,7 @@ impl<M: Memory> Tables<'_, M> {
     }
 
     /// Adds the copies of the packet that came to `index`.
-    fn copy<S: Sockets>(
-        &self,
-        index: RowIndex,
-        group: u16,
-        sockets: &mut S,
-        departures: &mut Departures<S::Id>,
-    ) {
+    fn copy<S: Sockets>(&self, index: RowIndex, group: u16, sockets: &mut S, departures: &mut Departures<S::Id>) {
         let Some(group) = self.memory.group(group) else { return };
         for copy in (0..group.count() as usize).map_while(|copy| group.copy(copy)) {
             match self.copy_socket(index, &copy, sockets) {

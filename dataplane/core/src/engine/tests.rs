@@ -6,8 +6,8 @@ use std::{
 };
 
 use undertone_abi::{
-    CopyRule, Dscp, Endpoint, Epoch, GroupPlan, Kind, Local, Policy, Reason, Row, RowIndex, Rule, Side,
-    Statistics, Via, Word64,
+    CopyRule, Dscp, Endpoint, GroupPlan, Kind, Local, Policy, Reason, Row, RowIndex, Rule, Side, Statistics, Via,
+    Word64,
 };
 
 use super::{Arrival, Departure, Departures, Sockets, Tables};
@@ -124,9 +124,10 @@ impl Node {
         node
     }
 
+    /// Begins another stream.
     fn set(&self, row: RowIndex, rule: Rule) {
         self.row(row).write(&rule);
-        self.row(row).set_epoch(Epoch::default().next_stream());
+        self.row(row).set_epoch(self.row(row).epoch().next_stream());
     }
 
     fn row(&self, row: RowIndex) -> &Row {
@@ -179,11 +180,13 @@ fn a_packet_goes_on_to_its_party_from_the_partners_socket() {
 #[test]
 fn the_rule_decides() {
     type Change = fn(&mut Rule);
+    type Leaves = Option<(Id, Endpoint)>;
     // What the rule says besides, whether the mixer lives, whether B's socket is open, and what becomes of the packet
     // itself.
-    let table: [(Change, u64, bool, Reason, Option<(Id, Endpoint)>); 10] = [
+    let table: [(Change, u64, bool, Reason, Leaves); 11] = [
         (|_| {}, STALE, true, Reason::Forwarded, Some((Id::Port(B), party_b()))),
         (|_| {}, STALE, false, Reason::NoHop, None),
+        (|rule| rule.to = endpoint("0.0.0.0:5000"), STALE, true, Reason::NoHop, None),
         (|rule| rule.group = 1, STALE, true, Reason::Copied, Some((Id::Port(B), party_b()))),
         (|rule| rule.group = 1, STALE, false, Reason::CopiedOnly, None),
         (|rule| rule.forward = false, BEATS, true, Reason::Held, None),
@@ -193,16 +196,15 @@ fn the_rule_decides() {
         (|rule| (rule.divert, rule.group) = (true, 1), BEATS, true, Reason::Diverted, Some((Id::Alias(A), mixer()))),
         (|rule| rule.divert = true, STALE, true, Reason::FailedToWire, Some((Id::Port(B), party_b()))),
     ];
+    let mut node = Node::new();
+    node.copies(1, &[copy("10.9.9.9:7000", A)]);
     for (row, (change, beat, is_open, reason, leaves)) in table.into_iter().enumerate() {
-        let mut node = Node::new();
-        node.copies(1, &[copy("10.9.9.9:7000", A)]);
         let mut rule = to_b();
         change(&mut rule);
         node.set(A, rule);
         node.heartbeat.store(beat);
-        if !is_open {
-            node.open.remove(&B);
-        }
+        node.open.remove(&B);
+        node.open.extend(is_open.then_some(B));
         assert_eq!(node.hears(&rtp(1)), reason, "row {row}");
         let mut expected: Vec<_> = leaves.into_iter().map(|(socket, to)| (socket, to, reason)).collect();
         if rule.group == 1 {
@@ -225,14 +227,13 @@ fn what_is_not_media_is_told_apart() {
         (&rtp(1), Kind::Rtcp, Reason::WrongKind, 1),
         (&rtp(1), Kind::Free, Reason::NoStream, 0),
     ];
+    let mut node = Node::new();
     for (payload, kind, reason, invalid) in table {
-        let mut node = Node::new();
         node.set(A, Rule { kind, ..to_b() });
         assert_eq!(node.hears(payload), reason, "{kind:?} {payload:?}");
         assert_eq!((node.left().len(), node.statistics(A).invalid), (0, invalid), "{kind:?} {payload:?}");
         assert_eq!(node.statistics(A).packets, 0);
     }
-    let mut node = Node::new();
     let nowhere = RowIndex::new(Local(7), 20_000);
     assert_eq!(node.walk(nowhere, Side::Network, party_a(), &rtp(1)).0, Reason::NoStream);
 }
@@ -258,10 +259,10 @@ fn a_stranger_is_dropped_and_counted() {
 #[test]
 fn answers_follow_a_learned_source() {
     let moved = endpoint("10.1.0.77:4444");
+    let mut node = Node::new();
     for (policy, reason, answers_to) in
         [(Policy::Strict, Reason::Stranger, party_a()), (Policy::Latch, Reason::Forwarded, moved)]
     {
-        let mut node = Node::new();
         node.set(A, Rule { policy, ..to_b() });
         assert_eq!(node.walk(A, Side::Network, moved, &rtp(1)).0, reason, "{policy:?}");
         assert_eq!(node.walk(B, Side::Network, party_b(), &rtp(1)).0, Reason::Forwarded);
@@ -279,9 +280,9 @@ fn the_sequence_offset_is_added_on_the_way_to_the_party_and_its_copies() {
         (Rule { forward: false, ..rule }, STALE, Side::Network, rtp(65_534)),
         (Rule { divert: true, ..rule }, BEATS, Side::Mixer, rtp(1)),
     ];
+    let mut node = Node::new();
+    node.copies(1, &[copy("10.9.9.9:7000", A)]);
     for (rule, beat, side, expected) in table {
-        let mut node = Node::new();
-        node.copies(1, &[copy("10.9.9.9:7000", A)]);
         node.set(A, rule);
         node.heartbeat.store(beat);
         let source = if side == Side::Mixer { mixer() } else { party_a() };
@@ -307,13 +308,13 @@ fn nobody_but_the_mixer_speaks_through_the_alias() {
     let held = Rule { forward: false, ..to_b() };
     let table: [(Rule, Endpoint, Vec<u8>); 4] =
         [(to_b(), other, rtp(1)), (free, mixer(), rtp(1)), (held, mixer(), rtp(1)), (to_b(), mixer(), vec![0, 1])];
+    let mut node = Node::new();
     for (rule, source, payload) in table {
-        let mut node = Node::new();
         node.set(A, rule);
         assert_eq!(node.walk(A, Side::Mixer, source, &payload).0, Reason::MixerStray, "{rule:?}");
         assert_eq!(node.left(), []);
     }
-    let mut node = Node::new();
+    node.set(A, to_b());
     node.open.remove(&B);
     assert_eq!(node.walk(A, Side::Mixer, mixer(), &rtp(1)).0, Reason::NoHop);
 }
@@ -349,9 +350,9 @@ fn a_copy_leaves_by_the_best_socket_there_is() {
         (copy("[fd00::9]:7000", A), None, "never one of the wrong version"),
         (copy("127.0.64.1:9002", A), Some(Id::Alias(A)), "the alias towards the mixer"),
     ];
+    let mut node = Node::new();
+    node.open.extend([other, other_v6]);
     for (rule, socket, why) in table {
-        let mut node = Node::new();
-        node.open.extend([other, other_v6]);
         node.copies(1, &[rule]);
         node.set(A, Rule { group: 1, ..to_b() });
         assert_eq!(node.hears(&rtp(1)), Reason::Copied, "{why}");
@@ -362,14 +363,14 @@ fn a_copy_leaves_by_the_best_socket_there_is() {
 
 #[test]
 fn there_are_as_many_copies_as_the_group_has() {
+    let mut node = Node::new();
     for count in 1..=8_usize {
-        let mut node = Node::new();
         let copies: Vec<_> = (0..count).map(|n| copy(&format!("10.9.9.9:{}", 7000 + n), A)).collect();
         node.copies(1, &copies);
         node.set(A, Rule { group: 1, ..to_b() });
         assert_eq!(node.hears(&rtp(1)), Reason::Copied);
-        let copied: Vec<_> = node.left().into_iter().skip(1).map(|(_, to, _)| to).collect();
-        assert_eq!(copied, copies.iter().map(|copy| copy.to).collect::<Vec<_>>());
+        let reached: Vec<_> = node.left().into_iter().skip(1).map(|(_, to, _)| to).collect();
+        assert_eq!(reached, copies.iter().map(|copy| copy.to).collect::<Vec<_>>());
         node.set(A, to_b());
         assert_eq!(node.hears(&rtp(2)), Reason::Forwarded);
         assert_eq!(node.left().len(), 1, "nothing is left over from the packet before");

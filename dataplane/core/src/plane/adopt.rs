@@ -7,10 +7,7 @@ use std::{
 
 use undertone_abi::{Group, Hop, Kind, Local, Row, RowIndex, Rule, limits::PORTS};
 
-use super::{
-    Plane, PlaneError, Stream,
-    hops::MIXER,
-};
+use super::{Plane, PlaneError, Stream, hops::MIXER};
 use crate::{CopyId, End, Fabric, Link, Memory as _, MonitorPort, Node, Way};
 
 impl<F: Fabric> Plane<F> {
@@ -18,12 +15,7 @@ impl<F: Fabric> Plane<F> {
     /// copies. Every stream goes on as it is, and can be changed and removed.
     ///
     /// The media addresses have to be the ones that the tables were filled for, in the same order; more may follow.
-    pub fn adopt(
-        fabric: F,
-        node: Node,
-        aliases: &[Ipv4Addr],
-        devices: &[(u8, u32, bool)],
-    ) -> Result<Self, PlaneError> {
+    pub fn adopt(fabric: F, node: Node, aliases: &[Ipv4Addr], devices: &[(u8, u32, bool)]) -> Result<Self, PlaneError> {
         let config = fabric.memory().config();
         for (index, address) in node.addresses.iter().enumerate() {
             let old = config.local(Local(index as u8)).map(|local| IpAddr::from(local.address()));
@@ -182,7 +174,5 @@ fn rows_in_use(fabric: &impl Fabric, local: Local) -> impl Iterator<Item = RowIn
 
 /// Where a group's copies go, and by which hops.
 fn copy_hops(group: &Group) -> impl Iterator<Item = (IpAddr, u16)> {
-    (0..group.count() as usize)
-        .filter_map(|index| group.copy(index))
-        .map(|copy| (copy.to.address.into(), copy.via.hop))
+    (0..group.count() as usize).filter_map(|index| group.copy(index)).map(|copy| (copy.to.address.into(), copy.via.hop))
 }

@@ -10,13 +10,17 @@ use crate::fabric::FabricError;
 #[derive(Debug, thiserror::Error)]
 pub enum PlaneError {
     /// No media address, or too many.
-    #[error("{count} media addresses: there have to be 1 to {MEDIA_ADDRESSES_MAX}, and no more than the tables were made for")]
+    #[error(
+        "{count} media addresses: there have to be 1 to {MEDIA_ADDRESSES_MAX}, and no more than the tables were made for"
+    )]
     AddressCount {
         /// How many there were.
         count: usize,
     },
     /// The tables hold calls on another address in this place.
-    #[error("running streams use media address {old}, where the configuration now has {new}: keep the order, add new addresses at the end, or end the streams first")]
+    #[error(
+        "running streams use media address {old}, where the configuration now has {new}: keep the order, add new addresses at the end, or end the streams first"
+    )]
     OtherAddress {
         /// What the streams use.
         old: IpAddr,
@@ -24,7 +28,9 @@ pub enum PlaneError {
         new: IpAddr,
     },
     /// The tables hold calls on an address that is gone.
-    #[error("running streams use media address {old}, which the configuration no longer has: put it back, or end the streams first")]
+    #[error(
+        "running streams use media address {old}, which the configuration no longer has: put it back, or end the streams first"
+    )]
     AddressGone {
         /// What the streams use.
         old: IpAddr,

@@ -24,11 +24,11 @@ use std::{
 
 use undertone_abi::{Address, Kind, Local, RowIndex, Rule, limits::MEDIA_ADDRESSES_MAX};
 
+use self::{devices::Devices, groups::Groups, hops::Hops, ways::Ways};
 pub use self::{
     error::PlaneError,
     report::{Capacity, StreamReport},
 };
-use self::{devices::Devices, groups::Groups, hops::Hops, ways::Ways};
 use crate::{CopyId, End, Fabric, Memory, Mixer, MonitorPort, Node, Relay, relay};
 
 /// The streams of one node.
@@ -123,7 +123,7 @@ impl<F: Fabric> Plane<F> {
         }
         // Both rules stand before either row forgets its last stream and begins to learn.
         for row in rows {
-            self.write_rule(row)?;
+            self.write_rule(row);
         }
         for row in rows {
             if let Some(row) = self.fabric.memory().row(row) {
@@ -202,7 +202,8 @@ impl<F: Fabric> Plane<F> {
         let row = self.row(at)?;
         let stream = self.stream_mut(row, at)?;
         stream.sequence_offset = stream.sequence_offset.wrapping_add(packets);
-        self.write_rule(row)
+        self.write_rule(row);
+        Ok(())
     }
 
     /// Every stream's media port.

@@ -2,7 +2,7 @@
 
 /// The numbers from 1 to a highest, each given out to one holder at a time.
 ///
-/// A number that came back rests until [`settle`](Self::settle): somebody may still be looking at what it named.
+/// A number that came back rests until [`Fabric::settle`](crate::Fabric::settle): somebody may still be looking at what it named.
 #[derive(Clone, Debug)]
 pub(super) struct Numbers {
     next: u32,

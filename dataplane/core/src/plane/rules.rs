@@ -1,6 +1,6 @@
 //! A stream's rule.
 
-use undertone_abi::{Rule, RowIndex, Via};
+use undertone_abi::{RowIndex, Rule, Via};
 
 use super::{Plane, PlaneError, Stream};
 use crate::{Fabric, Memory as _};
@@ -14,19 +14,18 @@ impl<F: Fabric> Plane<F> {
         if let Some(stream) = self.streams.get_mut(&row) {
             stream.group = group;
         }
-        self.write_rule(row)?;
+        self.write_rule(row);
         self.groups.release(old);
         Ok(())
     }
 
     /// Writes a row's rule as it should be now.
-    pub(super) fn write_rule(&mut self, row: RowIndex) -> Result<(), PlaneError> {
-        let Some(stream) = self.streams.get(&row) else { return Ok(()) };
+    pub(super) fn write_rule(&self, row: RowIndex) {
+        let Some(stream) = self.streams.get(&row) else { return };
         let rule = stream.rule(self.ways.hop(stream.towards));
         if let Some(row) = self.fabric.memory().row(row) {
             row.write(&rule);
         }
-        Ok(())
     }
 }
 

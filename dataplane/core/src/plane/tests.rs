@@ -220,8 +220,7 @@ fn an_ipv4_stream_is_copied_to_an_ipv6_monitor() {
 fn the_ninth_copy_is_refused_and_the_eight_stay() {
     let mut bench = Bench::with_relay();
     let monitor = |port| MonitorPort::Network(SocketAddr::from(([10, 1, 0, 2], port)));
-    let ids: Vec<_> =
-        (1..=8).map(|port| bench.plane.add_copy(socket(AT_CALLER), monitor(port)).unwrap()).collect();
+    let ids: Vec<_> = (1..=8).map(|port| bench.plane.add_copy(socket(AT_CALLER), monitor(port)).unwrap()).collect();
     assert!(matches!(bench.plane.add_copy(socket(AT_CALLER), monitor(9)), Err(PlaneError::CopiesFull { .. })));
     assert_eq!(bench.copies(AT_CALLER).0.len(), 8);
     for id in ids {
@@ -295,7 +294,8 @@ fn a_learned_source_takes_its_own_way() {
 fn a_divert_needs_a_mixer() {
     let mut bench = Bench::with_relay();
     assert!(matches!(bench.plane.set_divert(socket(AT_CALLER), true), Err(PlaneError::NoMixer)));
-    let mixer = Mixer { address: Ipv4Addr::new(169, 254, 64, 1), divert_port: 1000, unresolved_port: 1001, copies_port: 0 };
+    let mixer =
+        Mixer { address: Ipv4Addr::new(169, 254, 64, 1), divert_port: 1000, unresolved_port: 1001, copies_port: 0 };
     bench.plane.set_mixer(mixer, way(9, "10.0.0.1", 1).link, [2; 6]).unwrap();
     bench.plane.set_divert(socket(AT_CALLER), true).unwrap();
     assert!(bench.rule(AT_CALLER).divert && !bench.rule(AT_AGENT).divert);

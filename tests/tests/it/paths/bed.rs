@@ -6,8 +6,8 @@ use std::{
 };
 
 use undertone_dataplane::{
-    Clock, Dataplane, End, Kind, MixerOptions, MonitorPort, Node, Options, PathChoice, PlaneError, Policy, Reason, Relay,
-    StreamReport,
+    Clock, Dataplane, End, Kind, MixerOptions, MonitorPort, Node, Options, PathChoice, PlaneError, Policy, Reason,
+    Relay, StreamReport,
 };
 use undertone_tests::{
     Error, Result,

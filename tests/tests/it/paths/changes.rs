@@ -10,11 +10,11 @@ use undertone_tests::{
 };
 
 use super::{
-    bed::{Bed, SOON, bytes},
+    bed::{Bed, SOON, bind, bytes},
     on_every_path,
 };
 
-on_every_path!(a_neighbours_new_mac_is_followed);
+on_every_path!(a_neighbours_new_mac_is_followed, a_route_over_another_interface_is_followed);
 
 /// Within which a stream follows, once the kernel knows.
 const FOLLOWS: Duration = Duration::from_millis(100);
@@ -37,6 +37,34 @@ fn a_neighbours_new_mac_is_followed(path: PathChoice) -> Result<()> {
     wait_for("a packet to the new MAC address", SOON, || {
         call.caller.send(&sent[0], call.relay.a.local).ok()?;
         (!call.agent.received().is_empty()).then_some(())
+    })?;
+    let took = changed.elapsed();
+    assert!(took < FOLLOWS, "the stream followed after {took:?}");
+    Ok(())
+}
+
+fn a_route_over_another_interface_is_followed(path: PathChoice) -> Result<()> {
+    let bed = Bed::new(path)?;
+    let (first, second) = (bed.lab.attach_gateway("first")?, bed.lab.attach_gateway("second")?);
+    let far = bed.lab.attach_behind(&first, "far")?;
+    let _beside = bed.lab.join(&second, &far)?;
+    let listener = bind(&far, Family::V4)?;
+    let mut call = bed.call(Family::V4, 20_000)?;
+    call.relay.b.peer = listener.local();
+    bed.drive(|plane| plane.change(&call.relay))?;
+    bed.wait_for_ways(&[])?;
+    let packet = Stream::pcmu(7).numbered(1)[0].to_bytes();
+    call.caller.send(&packet, call.relay.a.local)?;
+    listener.wait_for_packets(1, SOON)?;
+
+    bed.lab.route_through(&second, &far)?;
+    // The first gateway is cut off, so that only the new way leads there.
+    first.facing().down()?;
+    let changed = Instant::now();
+    listener.take_received();
+    wait_for("a packet over the other interface", SOON, || {
+        call.caller.send(&packet, call.relay.a.local).ok()?;
+        (!listener.received().is_empty()).then_some(())
     })?;
     let took = changed.elapsed();
     assert!(took < FOLLOWS, "the stream followed after {took:?}");

@@ -12,11 +12,7 @@ use super::{
     on_every_path,
 };
 
-on_every_path!(
-    both_directions_arrive_as_they_were_sent,
-    ip_versions_may_differ,
-    a_packet_from_elsewhere_is_dropped,
-);
+on_every_path!(both_directions_arrive_as_they_were_sent, ip_versions_may_differ, a_packet_from_elsewhere_is_dropped,);
 
 fn both_directions_arrive_as_they_were_sent(path: PathChoice) -> Result<()> {
     let bed = Bed::new(path)?;

@@ -1,6 +1,6 @@
 //! What every path does alike: the same tests over native XDP, generic XDP and `io_uring`.
 
-mod bed;
+pub(crate) mod bed;
 mod changes;
 mod copies;
 mod divert;
@@ -8,7 +8,6 @@ mod forward;
 mod quality;
 mod rules;
 mod strangers;
-
 
 /// Makes each function a test on every path: `name::native`, `name::generic`, `name::io_uring`.
 macro_rules! on_every_path {

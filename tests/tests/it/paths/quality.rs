@@ -41,7 +41,7 @@ fn loss_order_and_duplicates_are_counted_exactly(path: PathChoice) -> Result<()>
         let counted = bed.wait_for_count(at, impaired.schedule.len() as u64)?.statistics;
         assert_eq!(
             (counted.lost as u64, counted.duplicates as u64, counted.reordered as u64),
-            (truth.lost as u64, truth.duplicates as u64, truth.reordered as u64),
+            (truth.lost, truth.duplicates, truth.reordered),
             "seed {seed}"
         );
         bed.drive(|plane| plane.remove(call.relay.a.local))?;

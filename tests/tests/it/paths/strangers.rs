@@ -14,10 +14,7 @@ use super::{
     on_every_path,
 };
 
-on_every_path!(
-    a_flood_from_strangers_never_moves_a_stream,
-    a_party_elsewhere_is_followed_as_its_policy_allows,
-);
+on_every_path!(a_flood_from_strangers_never_moves_a_stream, a_party_elsewhere_is_followed_as_its_policy_allows,);
 
 const CALLER_SSRC: u32 = 7;
 const STRANGER_SSRC: u32 = 66;

@@ -35,7 +35,7 @@ pub(super) struct Frame {
 /// Something wrong with a frame. Lengths and checksums are right for the frame without it, unless it is about them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Fault {
-    /// The innermost EtherType says something else.
+    /// The innermost type of frame says something else.
     EtherType(u16),
     /// One tag more than two.
     ThirdTag,

@@ -4,7 +4,9 @@
 //! with a few streams — and what happens to it; [`Program`](program::Program) runs the program in the kernel on every
 //! packet, and each must come to the same verdict, the same bytes and the same counters.
 
+mod cable;
 mod checksums;
+mod copied;
 mod frame;
 mod model;
 mod node;
@@ -15,21 +17,26 @@ mod scene;
 mod sequences;
 mod sum;
 mod trial;
+mod wires;
 
 mod privileged {
     use std::cell::RefCell;
 
+    use aya::programs::xdp::XdpMode;
     use proptest::prelude::*;
     use proptest::test_runner::{FileFailurePersistence, TestError, TestRunner};
 
     use undertone_tests::Result;
     use undertone_tests::lab::{End, Link, Mac, Namespace};
 
+    use super::copied::{Burst, bursts};
     use super::frame::{FRAME_BYTES_MIN, Fault};
     use super::packets::{packets, whole_packets};
+    use super::program::Program;
     use super::scene::{Interfaces, scenes};
     use super::sequences::sequences;
     use super::trial::{Agreement, Trial};
+    use super::wires::{Crossing, Wires};
 
     #[test]
     fn every_packet_fares_as_the_model_says() -> Result<()> {
@@ -87,6 +94,58 @@ mod privileged {
                 })
             },
         )
+    }
+
+    #[test]
+    fn copies_leave_as_the_model_says() -> Result<()> {
+        cross(40, XdpMode::Driver, || bursts(40))
+    }
+
+    #[test]
+    fn copies_leave_as_the_model_says_generic() -> Result<()> {
+        cross(40, XdpMode::Skb, || bursts(1))
+    }
+
+    #[test]
+    fn plain_leave_as_the_model_says_generic() -> Result<()> {
+        cross(40, XdpMode::Skb, || bursts(10).prop_map(Burst::without_copies))
+    }
+
+    #[test]
+    fn explore() -> Result<()> {
+        let wires = Wires::lay()?;
+        wires.node.run(|| {
+            let mut program = Program::load().unwrap_or_else(|error| panic!("{error}"));
+            let relay = program.kernel.relay().unwrap();
+            relay.attach("ingress", XdpMode::Skb).unwrap();
+            let mut crossing = Crossing::new(&wires, program)?;
+            for n in 0..6 {
+                crossing.look(&super::copied::example(n));
+            }
+            Ok(())
+        })?
+    }
+
+    fn cross<S: Strategy<Value = Burst>>(cases: u32, mode: XdpMode, strategy: impl FnOnce() -> S + Send) -> Result<()> {
+        let wires = Wires::lay()?;
+        wires.node.run(|| {
+            let mut program = Program::load().unwrap_or_else(|error| panic!("{error}"));
+            let relay = program.kernel.relay().unwrap();
+            relay.attach("ingress", mode).unwrap();
+            let crossing = RefCell::new(Crossing::new(&wires, program)?);
+            check_all(cases, &strategy(), |burst| crossing.borrow_mut().burst(&burst));
+            Ok(())
+        })?
+    }
+
+    fn check_all<S: Strategy>(cases: u32, strategy: &S, property: impl Fn(S::Value) -> Agreement) {
+        let config =
+            ProptestConfig { cases, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() };
+        match TestRunner::new(config).run(strategy, property) {
+            Ok(()) => {}
+            Err(TestError::Fail(reason, case)) => panic!("{reason}\n  in the case:\n{case:?}"),
+            Err(aborted) => panic!("{aborted}"),
+        }
     }
 
     /// Runs a property against programs in a namespace of their own.

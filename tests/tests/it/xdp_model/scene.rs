@@ -79,9 +79,10 @@ pub(super) fn ends() -> impl Strategy<Value = At> {
 
 /// The address of a party.
 pub(super) fn party(number: u8, is_v4: bool) -> IpAddr {
-    match is_v4 {
-        true => Ipv4Addr::new(192, 0, 2, 1 + number).into(),
-        false => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1 + u16::from(number)).into(),
+    if is_v4 {
+        Ipv4Addr::new(192, 0, 2, 1 + number).into()
+    } else {
+        Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1 + u16::from(number)).into()
     }
 }
 

@@ -51,7 +51,7 @@ impl Trial {
             senders: Senders::default(),
             begun: Instant::now(),
             serial: 0,
-            seen: Default::default(),
+            seen: std::collections::BTreeMap::default(),
         }
     }
 
@@ -115,6 +115,7 @@ impl Trial {
         Ok(())
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "every step of a trial agrees or does not")]
     fn change_epoch(&mut self, at: At, next: impl Fn(Epoch) -> Epoch) -> Agreement {
         let port = self.scene.port(at);
         self.set_epoch(port, next(self.program.epoch(port)));

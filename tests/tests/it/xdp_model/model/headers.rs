@@ -117,6 +117,7 @@ fn read_v6(mut rest: Rest<'_>) -> Result<Headers, Reason> {
 }
 
 /// What an IP header says, of either version.
+#[derive(Clone, Copy)]
 struct Network {
     ip: usize,
     source: IpAddr,

@@ -1,0 +1,14 @@
+//! The program as an operator meets it: `undertone run` and the commands that speak with it.
+//!
+//! Most of it needs no privilege: the daemon takes the `io_uring` path on loopback addresses.
+
+mod appliance;
+mod captures;
+mod configuration;
+mod life;
+mod operator;
+mod pinned;
+mod program;
+mod relays;
+mod requests;
+mod service;
