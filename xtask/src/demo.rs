@@ -1,11 +1,11 @@
 //! `cargo xtask demo`: the product at work in a lab on this machine.
 
+use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use clap::Args;
 
-use crate::command;
 use crate::ebpf;
 use crate::project::{Project, is_root};
 use crate::setup;
@@ -28,5 +28,8 @@ pub(crate) fn run(options: &Options, project: &Project) -> Result<()> {
         eprintln!("the XDP path is not shown: loading XDP programs needs root");
     }
     project.build_release()?;
-    command::run(Command::new(project.release_binary("undertone-demo")).args(&options.args))
+    // In place of this process, so that Ctrl-C and the exit status are the demo's own.
+    let demo = project.release_binary("undertone-demo");
+    let not_started = Command::new(&demo).args(&options.args).exec();
+    Err(Error::new(not_started).context(format!("cannot start {}", demo.display())))
 }

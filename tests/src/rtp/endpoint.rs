@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 use nix::sys::prctl;
-use nix::sys::socket::sockopt::{RcvBufForce, ReceiveTimestampns, RxqOvfl};
+use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce, ReceiveTimestampns, RxqOvfl};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt};
 use nix::sys::time::TimeSpec;
 
@@ -66,10 +66,22 @@ impl Endpoint {
     /// Binds a socket in a namespace, port 0 for any, and begins to receive.
     pub fn bind(namespace: &Namespace, address: impl Into<SocketAddr>) -> Result<Self> {
         let address = address.into();
+        let socket = namespace.run(|| UdpSocket::bind(address))?;
         let doing = || format!("binding {address} in {}", namespace.name());
-        let socket = Arc::new(namespace.run(|| UdpSocket::bind(address))?.doing(doing)?);
-        prepare(&socket).doing(doing)?;
-        let local = socket.local_addr().doing(doing)?;
+        Self::receiving_at(socket.doing(doing)?).doing(doing)
+    }
+
+    /// Binds a socket in the namespace of this thread, which needs no privilege, and begins to receive.
+    pub fn bind_here(address: impl Into<SocketAddr>) -> Result<Self> {
+        let address = address.into();
+        let doing = || format!("binding {address}");
+        Self::receiving_at(UdpSocket::bind(address).doing(doing)?).doing(doing)
+    }
+
+    fn receiving_at(socket: UdpSocket) -> io::Result<Self> {
+        let socket = Arc::new(socket);
+        prepare(&socket)?;
+        let local = socket.local_addr()?;
         let inbox = Arc::new(Inbox::default());
         let receiver = {
             let (socket, inbox) = (Arc::clone(&socket), Arc::clone(&inbox));
@@ -105,15 +117,25 @@ impl Endpoint {
 
     /// Sends each datagram when its time has come, and gives the times at which they were sent.
     pub fn send_schedule(&self, schedule: &[(Duration, Vec<u8>)], to: SocketAddr) -> Result<Vec<Duration>> {
+        self.send_schedule_while(schedule, to, |_| true)
+    }
+
+    /// Does so as long as `goes_on` allows: before it waits for a datagram's time, it asks with the datagram's index.
+    pub fn send_schedule_while(
+        &self,
+        schedule: &[(Duration, Vec<u8>)],
+        to: SocketAddr,
+        mut goes_on: impl FnMut(usize) -> bool,
+    ) -> Result<Vec<Duration>> {
         // Without, the kernel may let this thread sleep 50 µs longer than told.
         prctl::set_timerslack(1).doing(|| "setting the timer slack".to_owned())?;
         let start = Instant::now();
-        let send = |(at, datagram): &(Duration, Vec<u8>)| {
+        let send = |(_, (at, datagram)): (usize, &(Duration, Vec<u8>))| {
             sleep_until(start + *at);
             let sent_at = start.elapsed();
             self.send(datagram, to).map(|()| sent_at)
         };
-        schedule.iter().map(send).collect()
+        schedule.iter().enumerate().take_while(|(index, _)| goes_on(*index)).map(send).collect()
     }
 
     /// What has arrived so far, in order.
@@ -224,7 +246,9 @@ impl Inbox {
 
 fn prepare(socket: &UdpSocket) -> io::Result<()> {
     socket.set_read_timeout(Some(STOP_INTERVAL))?;
-    setsockopt(socket, RcvBufForce, &RECEIVE_BUFFER_BYTES)?;
+    // Beyond the system's limit only with privilege; what the buffer lacks shows as overflow.
+    setsockopt(socket, RcvBufForce, &RECEIVE_BUFFER_BYTES)
+        .or_else(|_| setsockopt(socket, RcvBuf, &RECEIVE_BUFFER_BYTES))?;
     setsockopt(socket, ReceiveTimestampns, &true)?;
     setsockopt(socket, RxqOvfl, &1)?;
     Ok(())

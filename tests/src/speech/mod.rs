@@ -8,7 +8,7 @@ use std::process::Command;
 use audio_codec_algorithms::{decode_ulaw, encode_ulaw};
 
 pub use compare::{Similarity, similarity, snr};
-pub use wav::{read_wav, write_wav};
+pub use wav::{read_stereo_wav, read_wav, write_stereo_wav, write_wav};
 
 use crate::Result;
 use crate::error::Doing;

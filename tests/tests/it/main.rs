@@ -3,6 +3,7 @@
 //! Tests that need root stand in modules named `privileged`; without root, `--skip privileged` leaves them out.
 
 mod daemon;
+mod demo;
 mod lab;
 mod paths;
 mod refusals;

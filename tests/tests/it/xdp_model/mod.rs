@@ -89,11 +89,6 @@ mod privileged {
     }
 
     #[test]
-    fn streams_of_one_burst_do_not_mix() -> Result<()> {
-        cross(60, Feed::AllAtOnce, || bursts(64..=200))
-    }
-
-    #[test]
     fn a_packet_many_times_over_is_copied_each_time() -> Result<()> {
         cross(30, Feed::Repeated(25), || bursts(1..=2))
     }

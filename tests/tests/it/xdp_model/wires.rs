@@ -60,6 +60,7 @@ pub(super) enum Feed {
     /// Over a link, each taken off before the next one comes.
     OneByOne(XdpMode),
     /// Over a link, all waiting to be taken off in one go, to a program in native mode.
+    #[expect(dead_code, reason = "a whole burst at once is not fed without loss yet")]
     AllAtOnce,
     /// From the kernel's own hand, each many times over.
     Repeated(u32),
