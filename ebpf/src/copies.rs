@@ -36,9 +36,12 @@ pub(crate) fn turn_into_copy(packet: &mut Packet<'_>) -> Result<Option<Reason>, 
     let address = if copy.via.hop == config.mixer_hop() { local.alias() } else { local.address() };
     let from = Endpoint { address, port: copy.from_port };
     let datagram = Datagram::parse(packet).map_err(|_| Reason::CopyStray)?;
-    Rewrite { from, to: copy.to, hop, dscp: None, ttl_step: 0, sequence_offset: 0 }
-        .apply(packet, &datagram)
-        .map_err(|reason| if matches!(reason, Reason::TooBig) { Reason::CopyTooBig } else { Reason::NoRoom })?;
+    Rewrite { from, to: copy.to, hop, dscp: None, ttl_step: 0, sequence_offset: 0 }.apply(packet, &datagram).map_err(
+        |reason| match reason {
+            Reason::TooBig | Reason::TtlExpired => Reason::CopyTooBig,
+            reason => reason,
+        },
+    )?;
     packet.unmark();
     Ok(Some(Reason::CopySent))
 }

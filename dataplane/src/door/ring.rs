@@ -137,7 +137,7 @@ impl Ring {
     /// Receives at a socket, until an [`Event::Receive`] says that it is over.
     pub(crate) fn receive(&mut self, slot: u32) -> io::Result<()> {
         let entry = RecvMsgMulti::new(Fixed(slot), &raw const *self.layout, GROUP).build();
-        self.push(&entry.user_data(kind::RECEIVE | slot as u64))?;
+        self.push_patiently(&entry.user_data(kind::RECEIVE | slot as u64))?;
         self.lasting += 1;
         Ok(())
     }
@@ -145,13 +145,13 @@ impl Ring {
     /// Ends the receive at a socket, which an [`Event::Receive`] will confirm.
     pub(crate) fn cancel(&mut self, slot: u32) -> io::Result<()> {
         let entry = AsyncCancel::new(kind::RECEIVE | slot as u64).build();
-        self.push(&entry.user_data(kind::CANCEL).flags(squeue::Flags::SKIP_SUCCESS))
+        self.push_patiently(&entry.user_data(kind::CANCEL).flags(squeue::Flags::SKIP_SUCCESS))
     }
 
     /// Waits for `fd` to become readable, once. It has to stay open until then.
     pub(crate) fn watch(&mut self, fd: BorrowedFd<'_>) -> io::Result<()> {
         let entry = PollAdd::new(Fd(fd.as_raw_fd()), libc::POLLIN as u32).build();
-        self.push(&entry.user_data(kind::WATCH))?;
+        self.push_patiently(&entry.user_data(kind::WATCH))?;
         self.lasting += 1;
         Ok(())
     }
@@ -235,6 +235,17 @@ impl Ring {
         Event::Receive { slot, buffer, error, more }
     }
 
+    /// Queues a request that must not be lost, also while the kernel has no memory to take what is queued.
+    fn push_patiently(&mut self, entry: &squeue::Entry) -> io::Result<()> {
+        loop {
+            match self.push(entry) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::yield_now(),
+                pushed => return pushed,
+            }
+        }
+    }
+
+    /// Queues a request. [`WouldBlock`](io::ErrorKind::WouldBlock) when the kernel does not take what is queued.
     fn push(&mut self, entry: &squeue::Entry) -> io::Result<()> {
         if self.uring.submission().is_full() {
             self.submit()?;

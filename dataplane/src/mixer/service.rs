@@ -15,7 +15,13 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use nix::poll::{PollFd, PollFlags, poll};
+use nix::{
+    poll::{PollFd, PollFlags, poll},
+    sys::socket::{
+        setsockopt,
+        sockopt::{RcvBuf, RcvBufForce},
+    },
+};
 
 use crate::mixer::{MixerError, copier::Copier};
 
@@ -23,6 +29,8 @@ use crate::mixer::{MixerError, copier::Copier};
 const BEAT_MS: u16 = 5;
 /// The largest datagram.
 const DATAGRAM_MAX: usize = 65_536;
+/// Bytes that each port may hold until the thread comes round to it.
+const RECEIVE_BUFFER: usize = 4 << 20;
 /// Packets taken from a socket before the other one has its turn, and the heart beats.
 const PACKETS_PER_TURN: usize = 256;
 
@@ -65,6 +73,10 @@ impl Ports {
     pub(crate) fn open(address: Ipv4Addr) -> Result<Self, MixerError> {
         let open = || {
             let socket = UdpSocket::bind((address, 0))?;
+            // More than the system allows takes privilege; without it, what it allows has to do.
+            if setsockopt(&socket, RcvBufForce, &RECEIVE_BUFFER).is_err() {
+                setsockopt(&socket, RcvBuf, &RECEIVE_BUFFER)?;
+            }
             socket.set_nonblocking(true)?;
             Ok(socket)
         };

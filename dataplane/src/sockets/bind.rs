@@ -53,3 +53,36 @@ pub(super) fn raise_file_limit(wanted: u64) -> u64 {
         .find(|(soft, hard)| setrlimit(Resource::RLIMIT_NOFILE, *soft, *hard).is_ok())
         .map_or(soft, |(soft, _)| soft)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSliceMut;
+
+    use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+
+    use super::*;
+
+    #[test]
+    fn a_datagram_says_when_it_came_and_with_what_code_point() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let socket = open(address.parse().unwrap(), 65_536).unwrap();
+            let port = socket.local_addr().unwrap();
+            set_dscp(&socket, port.is_ipv6(), Dscp::new(46).unwrap()).unwrap();
+            socket.send_to(&[1], port).unwrap();
+            let mut byte = [0];
+            let mut into = [IoSliceMut::new(&mut byte)];
+            let mut control = [0; crate::door::ring::CONTROL];
+            let message =
+                recvmsg::<()>(socket.as_raw_fd(), &mut into, Some(&mut control), MsgFlags::MSG_DONTWAIT).unwrap();
+            let messages: Vec<_> = message.cmsgs().unwrap().collect();
+            let (time, class) = (&messages[0], &messages[1]);
+            assert!(matches!(time, ControlMessageOwned::ScmTimestampns(time) if time.tv_sec() > 0), "{time:?}");
+            let class = match class {
+                ControlMessageOwned::Ipv4Tos(class) => i32::from(*class),
+                ControlMessageOwned::Ipv6TClass(class) => *class,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(class, 46 << 2);
+        }
+    }
+}

@@ -12,11 +12,14 @@ use undertone_abi::RowIndex;
 pub enum EngineError {
     /// `io_uring` is switched off for this process.
     #[error(
-        "io_uring is not permitted here: set the sysctl kernel.io_uring_disabled to 0, and in a container use a seccomp \
-         profile that allows io_uring_setup, io_uring_enter and io_uring_register"
+        "io_uring is not to be had here ({source}): set the sysctl kernel.io_uring_disabled to 0; in a container, use a \
+         seccomp profile that allows io_uring_setup, io_uring_enter and io_uring_register"
     )]
-    NotPermitted,
-    /// The kernel has no `io_uring`, or one that lacks what is used.
+    NotPermitted {
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The kernel's `io_uring` lacks what is used.
     #[error("this kernel's io_uring is too old ({source}): Linux 6.1 or later is needed")]
     TooOld {
         /// What the kernel said.
@@ -92,8 +95,9 @@ impl EngineError {
     /// An error of setting up a ring.
     pub(super) fn of_ring(source: io::Error) -> Self {
         match source.raw_os_error() {
-            Some(libc::EPERM | libc::EACCES) => Self::NotPermitted,
-            Some(libc::ENOSYS | libc::EINVAL) => Self::TooOld { source },
+            // A seccomp profile may say either.
+            Some(libc::EPERM | libc::EACCES | libc::ENOSYS) => Self::NotPermitted { source },
+            Some(libc::EINVAL) => Self::TooOld { source },
             _ => Self::System { what: "set up an io_uring", source },
         }
     }
@@ -102,13 +106,49 @@ impl EngineError {
     pub(super) fn of_socket(port: SocketAddr, source: io::Error, room: Room) -> Self {
         let too_many = Self::TooManyFiles { needed: room.files_wanted, limit: room.files_max };
         if source.kind() == io::ErrorKind::QuotaExceeded {
-            return if room.files_max < room.files_wanted { too_many } else { Self::Full { sockets: room.sockets_max } };
+            return if room.files_max < room.files_wanted {
+                too_many
+            } else {
+                Self::Full { sockets: room.sockets_max }
+            };
         }
         match source.raw_os_error() {
             Some(libc::EADDRINUSE) => Self::PortInUse { port },
             Some(libc::EADDRNOTAVAIL) => Self::AddressNotHere { address: port.ip() },
             Some(libc::EMFILE | libc::ENFILE) => too_many,
             _ => Self::System { what: "open the socket of a media port", source },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_its_cause_and_the_way_out() {
+        let room = Room { sockets_max: 744, files_wanted: 2256, files_max: 1000 };
+        let port = "10.0.0.1:20000".parse().unwrap();
+        let ring = |errno| EngineError::of_ring(io::Error::from_raw_os_error(errno));
+        let socket = |errno| EngineError::of_socket(port, io::Error::from_raw_os_error(errno), room);
+        let full = |files_max| {
+            let room = Room { files_max, ..room };
+            EngineError::of_socket(port, io::ErrorKind::QuotaExceeded.into(), room)
+        };
+        let table = [
+            (ring(libc::EPERM), ["not permitted", "kernel.io_uring_disabled"]),
+            (ring(libc::ENOSYS), ["not implemented", "seccomp"]),
+            (ring(libc::EINVAL), ["too old", "6.1"]),
+            (socket(libc::EADDRINUSE), ["10.0.0.1:20000 is in use", "sport = :20000"]),
+            (socket(libc::EADDRNOTAVAIL), ["10.0.0.1 is no address of this host", "add it to an interface"]),
+            (socket(libc::EMFILE), ["2256 are needed and 1000 allowed", "LimitNOFILE"]),
+            (full(1000), ["2256 are needed and 1000 allowed", "ulimit -n"]),
+            (full(5000), ["all 744 sockets are in use", "close media ports"]),
+            (socket(libc::EACCES), ["cannot open the socket of a media port", "ermission denied"]),
+        ];
+        for (error, parts) in table {
+            let text = error.to_string();
+            assert!(parts.iter().all(|part| text.contains(part)), "{text}");
         }
     }
 }

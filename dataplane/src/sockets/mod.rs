@@ -177,7 +177,8 @@ impl Engine {
             return Ok(());
         }
         let port = self.port(row, LocalAddress::address)?;
-        let socket = self.wait_for_port(|| bind::open(port, self.receive_buffer)).map_err(|error| self.refused(port, error))?;
+        let socket =
+            self.wait_for_port(|| bind::open(port, self.receive_buffer)).map_err(|error| self.refused(port, error))?;
         self.command(|reply| Command::Open(row, socket, reply))?.map_err(|error| self.refused(port, error))?;
         open.insert(row);
         Ok(())

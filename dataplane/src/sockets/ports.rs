@@ -130,8 +130,8 @@ impl Ports {
     }
 
     /// The slots of a media port and its alias.
-    pub(super) fn slots_of(&self, row: RowIndex) -> impl Iterator<Item = u32> {
-        [Side::Network, Side::Mixer].into_iter().filter_map(move |side| self.place(Purpose::Stream(row, side)).slot())
+    pub(super) fn slots_of(&self, row: RowIndex) -> [Option<u32>; 2] {
+        [Side::Network, Side::Mixer].map(|side| self.place(Purpose::Stream(row, side)).slot())
     }
 
     /// A slot that was opened since, and that the ring does not know yet.
@@ -139,14 +139,13 @@ impl Ports {
         self.fresh.pop()
     }
 
-    /// Closes the socket in a slot, and says what it was for.
-    pub(super) fn remove(&mut self, slot: u32) -> Option<Purpose> {
-        let port = self.slots.get_mut(slot as usize)?.take()?;
+    /// Closes the socket in a slot.
+    pub(super) fn remove(&mut self, slot: u32) {
+        let Some(port) = self.slots.get_mut(slot as usize).and_then(Option::take) else { return };
         self.free.push(slot);
         if let Some(place) = self.place_mut(port.purpose) {
             *place = Place::Closed;
         }
-        Some(port.purpose)
     }
 
     /// Opens a socket while packets flow, unless it is open.

@@ -96,7 +96,7 @@ impl Thread {
             self.turn.clock.look();
             loop {
                 while let Some(event) = self.ring.next() {
-                    self.handle(event)?;
+                    self.handle(event);
                 }
                 if !self.ring.is_queued() {
                     break;
@@ -105,7 +105,7 @@ impl Thread {
             }
             self.turn.counts.settle(&self.shared.reasons);
             while let Some(slot) = self.turn.ended.pop() {
-                self.receive_again(slot)?;
+                self.receive_again(slot);
             }
             for reply in self.turn.settling.drain(..) {
                 let _ = reply.try_send(Ok(()));
@@ -114,11 +114,13 @@ impl Thread {
         Ok(())
     }
 
-    fn handle(&mut self, event: Event) -> io::Result<()> {
+    // A ring that is broken breaks the next turn: what is queued in between needs no checking.
+
+    fn handle(&mut self, event: Event) {
         match event {
             Event::Receive { slot, buffer, error, more } => {
                 if let Some(buffer) = buffer {
-                    self.relay(slot, &buffer)?;
+                    self.relay(slot, &buffer);
                     self.ring.give_back(buffer);
                 }
                 if error == Some(libc::ENOBUFS) {
@@ -128,27 +130,24 @@ impl Thread {
                 if !more {
                     self.turn.ended.push(slot);
                 }
-                Ok(())
             }
             Event::Unsent { tag, error } => {
                 if let Some(reason) = Reason::ALL.get(tag as usize) {
                     self.turn.counts.unsent(*reason, error);
                 }
-                Ok(())
             }
             Event::Readable => self.obey(),
         }
     }
 
     /// Walks one datagram, and queues what leaves.
-    fn relay(&mut self, slot: u32, buffer: &Buffer) -> io::Result<()> {
+    fn relay(&mut self, slot: u32, buffer: &Buffer) {
         let Self { ring, ports, turn, .. } = self;
-        let Some(datagram) = Datagram::parse(ring.bytes(buffer)) else { return Ok(()) };
-        let Some(port) = ports.get_mut(slot) else { return Ok(()) };
-        let Purpose::Stream(index, side) = port.purpose else { return Ok(()) };
+        let Some(datagram) = Datagram::parse(ring.bytes(buffer)) else { return };
+        let Some(port) = ports.get_mut(slot) else { return };
+        let Purpose::Stream(index, side) = port.purpose else { return };
         if datagram.is_truncated {
-            turn.counts.add(Reason::TooBig);
-            return Ok(());
+            return turn.counts.add(Reason::TooBig);
         }
         // A step of the wall clock must not make time run backwards.
         let now_ns = turn.clock.came_at(datagram.realtime_ns).max(port.last_ns);
@@ -157,9 +156,17 @@ impl Thread {
         let tables = Tables { memory: &*self.memory, heartbeat: &self.shared.heartbeat };
         let reason = tables.walk(&arrival, ring.payload_mut(buffer), ports, &mut turn.departures);
         turn.counts.add(reason);
-        while let Some(slot) = ports.take_fresh() {
-            receive_at(ring, ports, slot)?;
+        turn.counts.add_many(Reason::CopyNoHop, turn.departures.copies_stuck());
+        self.serve_fresh();
+        self.send(buffer);
+        if reason.fate() == Fate::Passed {
+            self.pass(index, &datagram, buffer);
         }
+    }
+
+    /// Queues what leaves of a datagram.
+    fn send(&mut self, buffer: &Buffer) {
+        let Self { ring, ports, turn, .. } = self;
         for departure in turn.departures.iter() {
             if departure.reason == Reason::CopySent {
                 turn.counts.add(Reason::CopySent);
@@ -169,18 +176,13 @@ impl Thread {
                 && port.bears_other(dscp)
             {
                 // What is queued leaves with the old one.
-                ring.submit()?;
+                let _ = ring.submit();
                 port.set_dscp(dscp);
             }
             if ring.send(departure.socket, buffer, departure.to.into(), departure.reason as u32).is_err() {
                 turn.counts.unsent(departure.reason, libc::EAGAIN);
             }
         }
-        turn.counts.add_many(Reason::CopyNoHop, turn.departures.copies_stuck());
-        if reason.fate() == Fate::Passed {
-            self.pass(index, &datagram, buffer);
-        }
-        Ok(())
     }
 
     /// Hands a datagram that is not media to whoever wants it. One that comes faster than it is taken is lost.
@@ -192,78 +194,85 @@ impl Thread {
     }
 
     /// Goes on after a receive has ended: for want of buffers, at an empty datagram, or because the port closes.
-    fn receive_again(&mut self, slot: u32) -> io::Result<()> {
+    fn receive_again(&mut self, slot: u32) {
         match self.ports.get_mut(slot) {
             Some(port) if port.is_closing => self.finish_closing(slot),
-            Some(_) => self.ring.receive(slot),
-            None => Ok(()),
+            Some(_) => drop(self.ring.receive(slot)),
+            None => {}
         }
     }
 
-    fn obey(&mut self) -> io::Result<()> {
+    fn obey(&mut self) {
         // The count says nothing that the channel does not.
         let _ = self.bell.read();
         while let Ok(command) = self.commands.try_recv() {
             match command {
                 Command::Open(row, socket, reply) => {
-                    let opened = self.ports.add_port(row, socket);
-                    let _ = reply.try_send(opened.and_then(|slot| receive_at(&mut self.ring, &mut self.ports, slot)));
+                    let opened = self.ports.add_port(row, socket).and_then(|slot| self.serve(slot));
+                    let _ = reply.try_send(opened);
                 }
                 Command::OpenAlias(row, reply) => {
                     let opened = self.ports.open_alias(row);
-                    while let Some(slot) = self.ports.take_fresh() {
-                        receive_at(&mut self.ring, &mut self.ports, slot)?;
-                    }
+                    self.serve_fresh();
                     let _ = reply.try_send(opened);
                 }
-                Command::Close(row, reply) => self.close(row, reply)?,
+                Command::Close(row, reply) => self.close(row, reply),
                 Command::Settle(reply) => self.turn.settling.push(reply),
                 Command::Stop => self.turn.stops = true,
             }
         }
-        self.ring.watch(self.bell.as_fd())
+        let _ = self.ring.watch(self.bell.as_fd());
+    }
+
+    /// Makes the ring know a socket, and receive at it if it is a stream's. Closes it when that fails.
+    fn serve(&mut self, slot: u32) -> io::Result<()> {
+        let Some(port) = self.ports.get_mut(slot) else { return Ok(()) };
+        let served = self.ring.register(slot, port.socket.as_fd()).and_then(|()| match port.purpose {
+            Purpose::Stream(..) => self.ring.receive(slot),
+            Purpose::Spare(_) => Ok(()),
+        });
+        if served.is_err() {
+            self.ports.remove(slot);
+        }
+        served
+    }
+
+    /// Serves the sockets that were opened since.
+    fn serve_fresh(&mut self) {
+        while let Some(slot) = self.ports.take_fresh() {
+            // What leaves by a socket that was closed again counts as unsent.
+            let _ = self.serve(slot);
+        }
     }
 
     /// Ends the receives of a media port and its alias; what is left happens when they have.
-    fn close(&mut self, row: RowIndex, reply: Reply) -> io::Result<()> {
-        let slots: Vec<_> = self.ports.slots_of(row).collect();
-        for slot in slots {
-            if let Some(port) = self.ports.get_mut(slot) {
+    fn close(&mut self, row: RowIndex, reply: Reply) {
+        let Self { ring, ports, turn, .. } = self;
+        for slot in ports.slots_of(row).into_iter().flatten() {
+            if let Some(port) = ports.get_mut(slot) {
                 port.is_closing = true;
-                self.ring.cancel(slot)?;
+                let _ = ring.cancel(slot);
             }
         }
-        self.turn.closing.push((row, reply));
+        turn.closing.push((row, reply));
         self.report_closed();
-        Ok(())
     }
 
-    fn finish_closing(&mut self, slot: u32) -> io::Result<()> {
-        self.ring.unregister(slot)?;
+    fn finish_closing(&mut self, slot: u32) {
+        let _ = self.ring.unregister(slot);
         self.ports.remove(slot);
         self.report_closed();
-        Ok(())
     }
 
     /// Answers those whose port has no socket any more.
     fn report_closed(&mut self) {
         let ports = &self.ports;
         self.turn.closing.retain(|(row, reply)| {
-            let is_closed = ports.slots_of(*row).next().is_none();
+            let is_closed = ports.slots_of(*row) == [None; 2];
             if is_closed {
                 let _ = reply.try_send(Ok(()));
             }
             !is_closed
         });
-    }
-}
-
-/// Makes the ring know a socket, and receive at it if it is a stream's.
-fn receive_at(ring: &mut Ring, ports: &mut Ports, slot: u32) -> io::Result<()> {
-    let Some(port) = ports.get_mut(slot) else { return Ok(()) };
-    ring.register(slot, port.socket.as_fd())?;
-    match port.purpose {
-        Purpose::Stream(..) => ring.receive(slot),
-        Purpose::Spare(_) => Ok(()),
     }
 }

@@ -1,61 +1,62 @@
 //! When packets came, as statistics have it.
 
+use undertone_abi::Clock;
+
 use super::*;
 use crate::monotonic_ns;
 
-/// RFC 3550, A.8, in nanoseconds, of packets that left when they are said to.
-fn jitter_ns(sent: &[(u64, u32)]) -> f64 {
-    let transit = |(at_ns, timestamp): (u64, u32)| at_ns as f64 - f64::from(timestamp) * 1e9 / 8000.0;
-    sent.windows(2).fold(0.0, |jitter, pair| {
-        let step = (transit(pair[1]) - transit(pair[0])).abs();
-        jitter + (step - jitter) / 16.0
-    })
+/// A packet that left between two times, with its RTP timestamp.
+struct Sent {
+    after_ns: f64,
+    before_ns: f64,
+    timestamp: u32,
 }
 
-/// How exactly a packet's departure has to be known.
-const SPAN_NS_MAX: u64 = 100_000;
-
-/// Sends 200 packets at uneven times, and says when each left, with its timestamp. `None` when the test did not have
-/// the processor for itself while it sent, and does not know.
-fn send_unevenly(leg: &Leg) -> Option<Vec<(u64, u32)>> {
-    let mut sent = Some(Vec::new());
-    for sequence in 0..200_u16 {
-        let at_ns = monotonic_ns();
-        leg.say(&rtp(sequence));
-        let left_ns = monotonic_ns();
-        sent = sent.filter(|_| left_ns - at_ns < SPAN_NS_MAX);
-        if let Some(sent) = &mut sent {
-            sent.push((at_ns.midpoint(left_ns), u32::from(sequence) * 160));
-        }
-        // Never the twenty milliseconds that the timestamps say.
-        let pause = Duration::from_micros(500 + u64::from(sequence) * 7919 % 11 * 400);
-        while monotonic_ns() < left_ns + pause.as_nanos() as u64 {
-            thread::yield_now();
-        }
+impl Sent {
+    /// How late it left, up to a constant, at the least and at the most.
+    fn transit_ns(&self, clock: Clock) -> (f64, f64) {
+        let due_ns = f64::from(self.timestamp) * 1e9 / f64::from(clock.hz());
+        (self.after_ns - due_ns, self.before_ns - due_ns)
     }
-    sent
+}
+
+/// The least and the greatest that RFC 3550, A.8 can make of packets, in nanoseconds.
+fn jitter_ns(sent: &[Sent], clock: Clock) -> (f64, f64) {
+    let step = |jitter: f64, by: f64| jitter + (by - jitter) / 16.0;
+    sent.windows(2).fold((0.0, 0.0), |(least, greatest), pair| {
+        let (first, second) = (pair[0].transit_ns(clock), pair[1].transit_ns(clock));
+        let (low, high) = (second.0 - first.1, second.1 - first.0);
+        let near = if low <= 0.0 && high >= 0.0 { 0.0 } else { low.abs().min(high.abs()) };
+        (step(least, near), step(greatest, low.abs().max(high.abs())))
+    })
 }
 
 #[test]
 fn jitter_is_the_networks_and_not_the_engines() {
     let node = Node::new();
     let (a, b) = node.relay(V4, V4);
-    let start = Instant::now();
-    let sent = loop {
-        let sent = send_unevenly(&a);
-        for sequence in 0..200 {
-            b.hears(&rtp(sequence));
+    let clock = Clock::Hz48000;
+    node.set(&a, &b, |rule| rule.clock = clock);
+    let mut sent = Vec::new();
+    for sequence in 0..200_u16 {
+        let after_ns = monotonic_ns();
+        a.say(&rtp(sequence));
+        let before_ns = monotonic_ns();
+        let timestamp = u32::from(sequence) * 160;
+        sent.push(Sent { after_ns: after_ns as f64, before_ns: before_ns as f64, timestamp });
+        // Uneven, and on average what the timestamps say.
+        let pause_ns = 1_333_333 + u64::from(sequence) * 7919 % 11 * 400_000;
+        while monotonic_ns() < after_ns + pause_ns {
+            thread::yield_now();
         }
-        if let Some(sent) = sent {
-            break sent;
-        }
-        assert!(start.elapsed() < PATIENCE, "this machine is too busy to know when a packet leaves");
-        node.set(&a, &b, |_| {});
-    };
-    let expected = jitter_ns(&sent);
+    }
+    for sequence in 0..200 {
+        b.hears(&rtp(sequence));
+    }
+    let (least, greatest) = jitter_ns(&sent, clock);
     let statistics = node.statistics(&a);
     let measured = f64::from(statistics.jitter_ns);
     assert_eq!((statistics.packets, statistics.lost), (200, 0));
-    assert!((measured / expected - 1.0).abs() < 0.02, "{measured} instead of {expected}");
+    assert!(least * 0.97 <= measured && measured <= greatest * 1.03, "{measured} instead of {least} to {greatest}");
     assert!(statistics.longest_gap_ns < PATIENCE.as_nanos() as u64, "time never runs backwards");
 }

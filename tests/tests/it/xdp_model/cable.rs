@@ -1,22 +1,69 @@
 //! The far ends of the node's links: frames are put on one, and seen on the others, as they are.
 
+use std::fs;
 use std::io::{self, BufReader, Read};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, bind, send, socket};
-use undertone_tests::lab::Interface;
+use nix::unistd::Pid;
+use undertone_tests::Result;
+use undertone_tests::lab::{Interface, wait_for};
 
-/// A packet socket that puts frames on a link.
-pub(super) struct Injector(OwnedFd);
+use super::cpu;
+
+/// Puts frames on a link, as many at a time as wanted.
+pub(super) struct Injector {
+    bursts: Sender<Vec<Vec<u8>>>,
+    sent: Receiver<io::Result<()>>,
+}
 
 impl Injector {
+    /// Puts frames on `interface`, and each is taken off at the other end before the next one comes.
+    pub(super) fn one_by_one(interface: &Interface) -> Result<Self> {
+        Self::start(interface, || {})
+    }
+
+    /// Puts frames on `interface`, and all that come at a time wait for a kernel thread to take them off `other_end`,
+    /// where a program has to be attached by now.
+    pub(super) fn all_at_once(interface: &Interface, other_end: &Interface) -> Result<Self> {
+        let poller = poll_by_thread(other_end)?;
+        Self::start(interface, move || {
+            cpu::move_to(poller, cpu::stay_on_one_cpu());
+            cpu::go_first();
+        })
+    }
+
+    fn start(interface: &Interface, prepare: impl FnOnce() + Send + 'static) -> Result<Self> {
+        let outlet = interface.namespace().run(|| Outlet::open(interface.name()))?.expect("root opens packet sockets");
+        let ((bursts, orders), (reports, sent)) = (mpsc::channel::<Vec<Vec<u8>>>(), mpsc::channel());
+        thread::spawn(move || {
+            prepare();
+            let send_all = |burst: Vec<Vec<u8>>| burst.iter().try_for_each(|frame| outlet.send(frame));
+            while let Ok(burst) = orders.recv()
+                && reports.send(send_all(burst)).is_ok()
+            {}
+        });
+        Ok(Self { bursts, sent })
+    }
+
+    /// Sends frames, one right after another.
+    pub(super) fn send(&self, frames: Vec<Vec<u8>>) {
+        self.bursts.send(frames).expect("the injector's thread is there");
+        self.sent.recv().expect("the injector's thread is there").expect("a packet socket sends");
+    }
+}
+
+/// A packet socket.
+struct Outlet(OwnedFd);
+
+impl Outlet {
     /// On the interface `name` of the calling thread's namespace.
-    pub(super) fn open(name: &str) -> io::Result<Self> {
+    fn open(name: &str) -> io::Result<Self> {
         let mut links = getifaddrs()?.filter(|interface| interface.interface_name == name);
         let link = links.find_map(|interface| interface.address?.as_link_addr().copied());
         let link = link.ok_or_else(|| io::Error::other(format!("there is no interface {name}")))?;
@@ -25,10 +72,26 @@ impl Injector {
         Ok(Self(socket))
     }
 
-    /// Sends one frame.
-    pub(super) fn send(&self, frame: &[u8]) -> io::Result<()> {
+    fn send(&self, frame: &[u8]) -> io::Result<()> {
         send(self.0.as_raw_fd(), frame, MsgFlags::empty()).map(drop).map_err(io::Error::from)
     }
+}
+
+/// Has a kernel thread take frames off `interface`, and not whoever puts them on its other end. Says which thread.
+fn poll_by_thread(interface: &Interface) -> Result<Pid> {
+    let setting = format!("echo 1 > /sys/class/net/{}/threaded", interface.name());
+    // `ip netns exec` shows a namespace's own /sys.
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", interface.namespace().name(), "sh", "-c", &setting]);
+    assert!(command.status().is_ok_and(|status| status.success()), "a kernel from 5.12 on polls by threads");
+    let prefix = format!("napi/{}-", interface.name());
+    wait_for(&format!("the thread {prefix}"), Duration::from_secs(5), || {
+        let processes = fs::read_dir("/proc").expect("/proc is there").flatten();
+        let is_poller =
+            |path: &std::path::Path| fs::read_to_string(path.join("comm")).is_ok_and(|name| name.starts_with(&prefix));
+        let poller = processes.map(|process| process.path()).find(|path| is_poller(path))?;
+        poller.file_name()?.to_str()?.parse().ok().map(Pid::from_raw)
+    })
 }
 
 /// A `tcpdump` that hands over every frame that arrives at an interface, with the tags it had on the link.
@@ -39,28 +102,29 @@ pub(super) struct Capture {
 
 impl Capture {
     /// Starts to look for frames whose source MAC address begins with `marked`.
-    pub(super) fn start(interface: &Interface, marked: u32) -> io::Result<Self> {
+    pub(super) fn start(interface: &Interface, marked: [u8; 4]) -> io::Result<Self> {
         let mut command: Command = interface.namespace().command("tcpdump");
-        command
-            .args(["-i", interface.device(), "-Q", "in", "-U", "--immediate-mode", "-B", "8192", "-w", "-"])
-            .arg(format!("ether[6:4] = {marked:#x}"))
+        let mut tcpdump = command
+            // What a frame may have at most says how many the kernel has room for.
+            .args(["-i", interface.device(), "-Q", "in", "-s", "2048", "-U", "--immediate-mode", "-w", "-"])
+            .arg(format!("ether[6:4] = {:#x}", u32::from_be_bytes(marked)))
             .stdout(Stdio::piped())
-            .stderr(Stdio::null());
-        let mut tcpdump = command.spawn()?;
+            .stderr(Stdio::null())
+            .spawn()?;
         let stdout = tcpdump.stdout.take().ok_or_else(|| io::Error::other("a pipe was asked for"))?;
-        let mut reader = BufReader::new(stdout);
+        let mut file = BufReader::new(stdout);
         // The file's header comes when the interface is being listened to.
-        read_exact::<24>(&mut reader)?;
+        read_exact::<24>(&mut file)?;
         let (sender, frames) = mpsc::channel();
         thread::spawn(move || {
-            while let Ok(frame) = read_frame(&mut reader)
+            while let Ok(frame) = read_frame(&mut file)
                 && sender.send(frame).is_ok()
             {}
         });
         Ok(Self { tcpdump, frames })
     }
 
-    /// The next so many frames, or those that came until `deadline`.
+    /// The next so many frames, or those that come until `deadline`.
     pub(super) fn take(&self, count: usize, deadline: Instant) -> Vec<Vec<u8>> {
         let next = || self.frames.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok();
         std::iter::from_fn(next).take(count).collect()
@@ -74,7 +138,7 @@ impl Drop for Capture {
     }
 }
 
-/// One record of a pcap file: time, lengths, bytes.
+/// One record of a pcap file: a time, two lengths, and the bytes.
 fn read_frame(file: &mut BufReader<ChildStdout>) -> io::Result<Vec<u8>> {
     let [_, _, _, _, _, _, _, _, a, b, c, d, _, _, _, _] = read_exact::<16>(file)?;
     let mut frame = vec![0; u32::from_ne_bytes([a, b, c, d]) as usize];

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 
 use proptest::prelude::*;
 use undertone_abi::{
@@ -39,8 +40,9 @@ struct Stream {
     is_v4: bool,
     /// Tags it comes with.
     tags: Vec<Tag>,
-    /// Whether it bears a UDP checksum, which IPv4 may go without.
+    /// Whether it bears a UDP checksum.
     summed: bool,
+    ttl: u8,
     /// Where it goes; nowhere on hold.
     on: Option<Out>,
     divert: bool,
@@ -67,10 +69,10 @@ struct Copy {
     mtu: u16,
 }
 
-/// Any burst of up to `packets` packets.
-pub(super) fn bursts(packets: usize) -> impl Strategy<Value = Burst> {
+/// Any burst of so many packets.
+pub(super) fn bursts(packets: RangeInclusive<usize>) -> impl Strategy<Value = Burst> {
     let packet = (any::<prop::sample::Index>(), prop_oneof![9 => 0..200_u16, 1 => 1300..1400_u16]);
-    let packets = prop::collection::vec(packet, 1..=packets);
+    let packets = prop::collection::vec(packet, packets);
     (prop::collection::vec(streams(), 1..=5), tags(), any::<bool>(), packets).prop_map(
         |(streams, mixer_tags, is_mixer_alive, packets)| {
             let packets = packets.into_iter().map(|(which, media)| (which.index(streams.len()), media)).collect();
@@ -84,11 +86,13 @@ fn streams() -> impl Strategy<Value = Stream> {
     let offset = prop_oneof![Just(0), any::<u16>()];
     let copies = prop::collection::vec(copies(), 0..=COPIES_MAX as usize);
     let on = prop::option::weighted(0.85, outs());
-    (any::<bool>(), tags(), any::<bool>(), on, prop::bool::weighted(0.2), dscp, offset, copies).prop_map(
-        |(is_v4, tags, summed, on, divert, dscp, sequence_offset, copies)| Stream {
+    let checks = (any::<bool>(), prop::bool::weighted(0.8), prop_oneof![9 => Just(64), 1 => 0..3_u8]);
+    (checks, tags(), on, prop::bool::weighted(0.2), dscp, offset, copies).prop_map(
+        |((is_v4, summed, ttl), tags, on, divert, dscp, sequence_offset, copies)| Stream {
             is_v4,
             tags,
-            summed: summed || !is_v4,
+            summed,
+            ttl,
             on,
             divert,
             dscp,
@@ -109,7 +113,7 @@ fn copies() -> impl Strategy<Value = Copy> {
 }
 
 impl Burst {
-    /// The same packets without anything that asks for one packet to leave twice.
+    /// The same packets of streams that are not copied.
     pub(super) fn without_copies(mut self) -> Self {
         for stream in &mut self.streams {
             stream.copies.clear();
@@ -120,13 +124,13 @@ impl Burst {
     /// The frames, in the order in which they come.
     pub(super) fn frames(&self) -> Vec<Frame> {
         let frame = |(sequence, (stream, media)): (usize, &(usize, u16))| {
-            let Stream { is_v4, tags, summed, .. } = &self.streams[*stream];
+            let Stream { is_v4, tags, summed, ttl, .. } = &self.streams[*stream];
             Frame {
                 tags: tags.clone(),
                 source: SocketAddr::new(party(*stream as u8, *is_v4), 4000),
                 destination: SocketAddr::new(Node::address(local(*is_v4)), PORTS[0] + *stream as u16),
                 class: 0xb9,
-                ttl: 64,
+                ttl: *ttl,
                 label: 77,
                 summed: *summed,
                 payload: Payload::Rtp(Rtp { media: *media, ..Rtp::plain(sequence as u16, 1 + *stream as u32) }),
@@ -248,32 +252,4 @@ fn local(is_v4: bool) -> Local {
 
 fn row(stream: usize, is_v4: bool) -> RowIndex {
     RowIndex::new(local(is_v4), PORTS[0] + stream as u16)
-}
-
-pub(super) fn example(n: usize) -> Burst {
-    let out = |device| Out { device, is_v4: true, tags: vec![] };
-    let copy = |device| Copy { out: out(device), is_to_mixer: false, resolved: true, mtu: 1500 };
-    let (on, devices): (Option<Out>, Vec<u8>) = match n {
-        0 => (None, vec![1]),
-        1 => (Some(out(0)), vec![1]),
-        2 => (Some(out(0)), vec![0]),
-        3 => (Some(out(0)), vec![1, 2]),
-        4 => (None, vec![0, 1, 2]),
-        _ => (None, vec![0, 0]),
-    };
-    Burst {
-        streams: vec![Stream {
-            is_v4: true,
-            tags: vec![],
-            summed: true,
-            on,
-            divert: false,
-            dscp: None,
-            sequence_offset: 0,
-            copies: devices.into_iter().map(copy).collect(),
-        }],
-        mixer_tags: vec![],
-        is_mixer_alive: false,
-        packets: vec![(0, 20)],
-    }
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use aya::maps::{MapData, RingBuf};
+use aya::programs::xdp::XdpMode;
 use aya::programs::{TestRun as _, TestRunOptions};
 use undertone_abi::limits::HEARTBEAT_STALE_MS;
 use undertone_abi::{CopyMark, Epoch, Reason, RowIndex, Rule};
@@ -48,6 +49,12 @@ impl Program {
         let moves = kernel.take_moves().expect("taken once");
         let reasons = kernel.reasons()?;
         Ok(Self { kernel, node: Node::default(), moves, reasons })
+    }
+
+    /// Attaches the relay program to an interface of the calling thread's namespace, for as long as this lives.
+    pub(super) fn attach(&mut self, interface: &str, mode: XdpMode) {
+        let relay = self.kernel.relay().unwrap_or_else(|error| panic!("{error}"));
+        relay.attach(interface, mode).unwrap_or_else(|error| panic!("{interface}: {error}"));
     }
 
     /// Writes tables. Devices and shapes come and never go.

@@ -2,12 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::unistd::Pid;
 use proptest::prelude::*;
 use undertone_abi::{CopyMark, Epoch, Fate, RowIndex, limits::LEARN_WINDOW_MS};
 
 use super::checksums::Checksums;
+use super::cpu;
 use super::frame::{Fault, Frame, dump};
 use super::model::{By, Leaving, Model, Outcome};
 use super::packets::Packet;
@@ -33,7 +32,6 @@ pub(super) struct Trial {
     begun: Instant,
     /// The serial of the last packet that was broadcast.
     serial: u32,
-    pub seen: std::collections::BTreeMap<undertone_abi::Reason, u32>,
 }
 
 impl Trial {
@@ -41,7 +39,7 @@ impl Trial {
     ///
     /// The calling thread stays on one CPU from now on, because the program keeps some of its state per CPU.
     pub(super) fn new(interfaces: Interfaces) -> Self {
-        stay_on_one_cpu();
+        cpu::stay_on_one_cpu();
         let program = Program::load().unwrap_or_else(|error| panic!("{error}"));
         Self {
             program,
@@ -51,7 +49,6 @@ impl Trial {
             senders: Senders::default(),
             begun: Instant::now(),
             serial: 0,
-            seen: std::collections::BTreeMap::default(),
         }
     }
 
@@ -131,7 +128,6 @@ impl Trial {
         let bytes = frame.bytes();
         let interface = packet.interface(self.interfaces);
         let expected = self.model.arrive(&bytes, interface);
-        *self.seen.entry(expected.reason).or_default() += 1;
         let run = self.program.run(&bytes, interface, packet.metadata).unwrap_or_else(|error| panic!("{error}"));
         // The model knows no time: a case that takes long may close the window for learning, and says nothing.
         prop_assume!(self.begun.elapsed() < Duration::from_millis(LEARN_WINDOW_MS / 2));
@@ -199,14 +195,4 @@ fn compare_checksums(arrived: &[u8], leaving: &Leaving, left: &[u8]) -> Agreemen
         );
     }
     Ok(())
-}
-
-fn stay_on_one_cpu() {
-    let this_thread = Pid::from_raw(0);
-    let allowed = sched_getaffinity(this_thread).expect("the kernel knows where a thread may run");
-    let cpu =
-        (0..CpuSet::count()).find(|cpu| allowed.is_set(*cpu).unwrap_or(false)).expect("a thread may run somewhere");
-    let mut one = CpuSet::new();
-    one.set(cpu).expect("a CPU of the set");
-    sched_setaffinity(this_thread, &one).expect("a thread may stay where it may run");
 }

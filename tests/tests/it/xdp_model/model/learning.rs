@@ -17,7 +17,9 @@ pub(super) enum Learning {
         /// Packets since the port was open.
         packets: u32,
     },
-    /// Nobody else may send.
+    /// Nobody else may send, but for the one that was signalled.
+    Settled { source: SocketAddr },
+    /// The one that was signalled sends, and nobody else may.
     Locked { source: SocketAddr },
 }
 
@@ -45,12 +47,12 @@ impl Learning {
     pub(super) fn source(&self) -> Option<SocketAddr> {
         match *self {
             Self::Open => None,
-            Self::Provisional { source, .. } | Self::Locked { source } => Some(source),
+            Self::Provisional { source, .. } | Self::Settled { source } | Self::Locked { source } => Some(source),
         }
     }
 
     pub(super) fn is_locked(&self) -> bool {
-        matches!(self, Self::Locked { .. })
+        matches!(self, Self::Settled { .. } | Self::Locked { .. })
     }
 
     /// Decides on a packet from `from`, where `signalled` was announced, and learns from it.
@@ -70,9 +72,15 @@ impl Learning {
             }
             Self::Open => Admission::Stranger,
             Self::Provisional { source, packets, .. } if packets >= LEARN_PACKETS_MAX => {
-                *self = Self::Locked { source };
-                if source == from { Admission::Known } else { Admission::Stranger }
+                *self = Self::Settled { source };
+                self.admit(from, signalled, policy)
             }
+            Self::Settled { source } if source == from => Admission::Known,
+            Self::Settled { .. } if nearness == Nearness::Exact => {
+                self.take(from, nearness, 0);
+                Admission::Moved
+            }
+            Self::Settled { .. } => Admission::Stranger,
             Self::Provisional { source, nearness, packets } if source == from => {
                 *self = Self::Provisional { source, nearness, packets: packets + 1 };
                 Admission::Known

@@ -12,7 +12,7 @@ mod rewrite;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use undertone_abi::{Endpoint, Epoch, Fate, Kind, Local, Reason, RowIndex, Rule, limits::COPIES_MAX};
+use undertone_abi::{CopyRule, Endpoint, Epoch, Fate, Kind, Local, Reason, RowIndex, Rule};
 
 use self::headers::Headers;
 use self::learning::{Admission, Learning};
@@ -304,30 +304,29 @@ impl Model {
         Ok((reason, Leaving { frame, by: By::Shape { shape, group, original } }))
     }
 
-    /// The frames that a broadcast becomes: the interface each leaves through and its bytes, or why it does not.
+    /// The copies that a broadcast makes: the interface each leaves through and its bytes, or why it does not.
     pub(super) fn copies(&self, leaving: &Leaving) -> Vec<Result<(u32, Vec<u8>), Reason>> {
-        let By::Shape { group, original, .. } = leaving.by else { return Vec::new() };
-        let stream = original.map(|slot| Ok((self.node.devices[&slot], leaving.frame.clone())));
+        let By::Shape { group, .. } = leaving.by else { return Vec::new() };
         let plan = &self.node.groups[&group];
-        let count = usize::from(plan.count).min(COPIES_MAX as usize);
-        let copies = plan.copies[..count].iter().zip(plan.interfaces).map(|(copy, interface)| {
-            let is_mixer = copy.via.hop == HOP_MIXER;
-            let ip = if is_mixer { Node::alias(copy.via.local) } else { Node::address(copy.via.local) };
-            let leave = Leave {
-                from: SocketAddr::new(ip, copy.from_port),
-                to: copy.to.into(),
-                hop: self.node.resolved_hop(copy.via.hop).ok_or(Reason::CopyNoHop)?,
-                dscp: None,
-                ttl_step: 0,
-                sequence_offset: 0,
-            };
-            let frame = leave.rewrite(&leaving.frame).map_err(|reason| match reason {
-                Reason::TooBig | Reason::TtlExpired => Reason::CopyTooBig,
-                other => other,
-            })?;
-            Ok((interface, frame))
-        });
-        stream.into_iter().chain(copies).collect()
+        let copies = plan.copies.iter().zip(plan.interfaces).take(usize::from(plan.count));
+        copies.map(|(copy, interface)| Ok((interface, self.copy(copy, &leaving.frame)?))).collect()
+    }
+
+    fn copy(&self, copy: &CopyRule, frame: &[u8]) -> Result<Vec<u8>, Reason> {
+        let is_to_mixer = copy.via.hop == HOP_MIXER;
+        let ip = if is_to_mixer { Node::alias(copy.via.local) } else { Node::address(copy.via.local) };
+        let leave = Leave {
+            from: SocketAddr::new(ip, copy.from_port),
+            to: copy.to.into(),
+            hop: self.node.resolved_hop(copy.via.hop).ok_or(Reason::CopyNoHop)?,
+            dscp: None,
+            ttl_step: 0,
+            sequence_offset: 0,
+        };
+        leave.rewrite(frame).map_err(|reason| match reason {
+            Reason::TooBig | Reason::TtlExpired => Reason::CopyTooBig,
+            other => other,
+        })
     }
 }
 
