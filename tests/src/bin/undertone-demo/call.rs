@@ -24,9 +24,6 @@ const SOON: Duration = Duration::from_secs(5);
 /// How long nothing may come for all to have come.
 const SILENCE: Duration = Duration::from_millis(100);
 
-/// The media port that the caller is given; the agent gets the next even one.
-const MEDIA_PORT: u16 = 20_000;
-
 /// The UDP port of a party's telephone.
 const PHONE_PORT: u16 = 4000;
 
@@ -49,8 +46,10 @@ impl<'a> Call<'a> {
         let bind = |party| network.bind(Host::Party(party), family, PHONE_PORT);
         let parties = [bind(Party::Caller)?, bind(Party::Agent)?];
         let [first, second] = [0, 1].map(|index| network.bind(Host::Monitor, family, MONITOR_PORT + index));
+        // Each party's RTP at an even port, RFC 3550, section 11.
+        let media_port = |party: Party| network.media_port() + 2 * party.index() as u16;
         let end = |party: Party| End {
-            local: (network.media_address(Host::Party(party), family), MEDIA_PORT + 2 * party.index() as u16).into(),
+            local: (network.media_address(Host::Party(party), family), media_port(party)).into(),
             peer: parties[party.index()].local(),
             learn: Policy::Strict,
             sends: true,

@@ -1,6 +1,9 @@
 //! Where the demo takes place: namespaces around an appliance, or addresses of the loopback interface.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    process,
+};
 
 use anyhow::{Result, bail};
 use undertone_dataplane::{Dataplane, MixerOptions, Node, Options, PathChoice};
@@ -12,8 +15,14 @@ use undertone_tests::{
 
 use super::script::Party;
 
-/// The media ports that the appliance has here: more than the demo's calls need.
-const MEDIA_PORTS: (u16, u16) = (20_000, 20_099);
+/// The first of the appliance's media ports, at least.
+const MEDIA_PORT: u16 = 20_000;
+
+/// How many media ports a call takes, each with the next one for RTCP.
+const MEDIA_PORTS: u16 = 4;
+
+/// How many processes on one loopback interface have media ports of their own, all below those that systems give away.
+const NEIGHBOURS: u32 = 3000;
 
 /// Hosts, and an appliance between them.
 pub(crate) enum Network {
@@ -70,6 +79,14 @@ impl Network {
         }
     }
 
+    /// The first of the [`MEDIA_PORTS`] that the appliance has.
+    pub(crate) fn media_port(&self) -> u16 {
+        match self {
+            Self::Lab(_) => MEDIA_PORT,
+            Self::Loopback => MEDIA_PORT + MEDIA_PORTS * (process::id() % NEIGHBOURS) as u16,
+        }
+    }
+
     /// The appliance's interface at which a host's packets arrive, as the data plane tells of it.
     pub(crate) const fn interface(&self, host: Host) -> &'static str {
         match self {
@@ -108,9 +125,9 @@ impl Network {
             .collect();
         addresses.sort_unstable();
         addresses.dedup();
-        let (port_first, port_last) = MEDIA_PORTS;
+        let port_first = self.media_port();
         let options = Options {
-            node: Node { addresses, port_first, port_last },
+            node: Node { addresses, port_first, port_last: port_first + MEDIA_PORTS - 1 },
             interfaces: self.interfaces(),
             path,
             pins: None,
