@@ -2,10 +2,12 @@
 //!
 //! [`relay`] runs on every interface that media arrives on; [`egress`] on every frame that leaves through a device
 //! which carries copies. Both compute an [`Outcome`] and end in one `match` that turns it into an XDP action.
+//! [`poll_end`] keeps their clock.
 
 #![no_std]
 #![no_main]
 
+mod clock;
 mod copies;
 mod packet;
 mod relay;
@@ -13,8 +15,8 @@ mod tables;
 
 use aya_ebpf::{
     bindings::xdp_action::{XDP_DROP, XDP_PASS},
-    macros::xdp,
-    programs::XdpContext,
+    macros::{raw_tracepoint, xdp},
+    programs::{RawTracePointContext, XdpContext},
 };
 use undertone_abi::Reason;
 
@@ -68,6 +70,13 @@ pub fn egress(ctx: XdpContext) -> u32 {
 #[xdp]
 pub fn pass(_: XdpContext) -> u32 {
     XDP_PASS
+}
+
+/// Runs whenever a CPU has polled an interface: what comes next did not come with what came before.
+#[raw_tracepoint(tracepoint = "napi_poll")]
+pub fn poll_end(_: RawTracePointContext) -> i32 {
+    clock::forget();
+    0
 }
 
 #[panic_handler]

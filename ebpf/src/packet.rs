@@ -4,7 +4,7 @@ use core::{mem::MaybeUninit, ptr};
 
 use aya_ebpf::{
     EbpfContext as _,
-    helpers::{bpf_ktime_get_ns, bpf_xdp_adjust_head, bpf_xdp_adjust_meta, bpf_xdp_load_bytes},
+    helpers::{bpf_xdp_adjust_head, bpf_xdp_adjust_meta, bpf_xdp_load_bytes},
     programs::XdpContext,
 };
 use undertone_abi::CopyMark;
@@ -33,13 +33,6 @@ impl<'a> Packet<'a> {
     pub(crate) fn egress_interface(&self) -> u32 {
         // SAFETY: the context is valid for the whole run of the program.
         unsafe { (*self.ctx.ctx).egress_ifindex }
-    }
-
-    /// `CLOCK_MONOTONIC` in nanoseconds.
-    #[inline(always)]
-    pub(crate) fn now_ns() -> u64 {
-        // SAFETY: the helper has no preconditions.
-        unsafe { bpf_ktime_get_ns() }
     }
 
     /// Takes away what metadata the packet has: a frame that crossed a veth keeps what was written before.

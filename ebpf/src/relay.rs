@@ -1,14 +1,24 @@
 //! One packet's walk from the wire to its outcome.
 
-use undertone_abi::{Admission, Config, CopyMark, Endpoint, Kind, Reason, Row, RowIndex, Rule, Side};
-use undertone_wire::{Datagram, Media, Rewrite};
+use undertone_abi::{Admission, Config, CopyMark, Endpoint, Hop, Kind, Reason, Row, RowIndex, Rule, Side};
+use undertone_wire::{Datagram, Media, Network, Rewrite};
 
-use crate::{Outcome, packet::Packet, tables};
+use crate::{Outcome, clock, packet::Packet, tables};
 
 /// Reads the packet, finds its row, and makes it the packet that leaves.
 #[inline(always)]
 pub(crate) fn walk(packet: &mut Packet<'_>) -> Outcome {
-    let datagram = match Datagram::parse(packet) {
+    // One path, compiled for each IP version: IPv4 does not carry the words of IPv6 along.
+    match Network::find(packet) {
+        Ok(Network::V4(ip)) => travel(packet, Datagram::parse_v4(packet, ip)),
+        Ok(Network::V6(ip)) => travel(packet, Datagram::parse_v6(packet, ip)),
+        Err(reason) => Outcome::Pass(reason),
+    }
+}
+
+#[inline(always)]
+fn travel(packet: &mut Packet<'_>, datagram: Result<Datagram, Reason>) -> Outcome {
+    let datagram = match datagram {
         Ok(datagram) => datagram,
         Err(reason) => return Outcome::Pass(reason),
     };
@@ -19,10 +29,18 @@ pub(crate) fn walk(packet: &mut Packet<'_>) -> Outcome {
     if !config.is_media_port(datagram.destination.port) {
         return Outcome::Pass(Reason::OutsideRange);
     }
+    // Before the row is touched: reading the clock waits for every load under way, and the row's lines come from memory.
+    let now_ns = clock::now_ns(config);
     let index = RowIndex::new(address.local, datagram.destination.port);
     let Some(row) = tables::row(index) else { return Outcome::Drop(Reason::NoStream) };
-    let arrival = Arrival { config, index, row, datagram, side: address.side };
-    match judge(packet, &arrival).and_then(|judged| depart(packet, &arrival, judged)) {
+    row.touch();
+    let arrival = Arrival { config, index, row, datagram, side: address.side, now_ns };
+    // Not a chain of closures: the compiler does not inline those, and a call takes stack that there is not.
+    let outcome = match judge(packet, &arrival) {
+        Ok(is_rtp) => depart(packet, &arrival, is_rtp),
+        Err(reason) => Err(reason),
+    };
+    match outcome {
         Ok(outcome) => outcome,
         Err(reason @ (Reason::NotRtp | Reason::NotMedia)) => Outcome::Pass(reason),
         Err(reason) => Outcome::Drop(reason),
@@ -36,20 +54,14 @@ struct Arrival {
     row: &'static Row,
     datagram: Datagram,
     side: Side,
-}
-
-/// A packet that may go on.
-#[derive(Clone, Copy)]
-struct Judged {
-    is_rtp: bool,
-    /// When it came. A packet from the mixer needs no time.
+    /// When it came.
     now_ns: u64,
 }
 
-/// Decides whether the packet may come in, and counts it.
+/// Decides whether the packet may come in, and counts it. Says whether it is RTP.
 #[inline(always)]
-fn judge(packet: &Packet<'_>, arrival: &Arrival) -> Result<Judged, Reason> {
-    let Arrival { row, datagram, .. } = arrival;
+fn judge(packet: &Packet<'_>, arrival: &Arrival) -> Result<bool, Reason> {
+    let &Arrival { row, ref datagram, now_ns, .. } = arrival;
     let from_mixer = matches!(arrival.side, Side::Mixer);
     if from_mixer && packet.ingress_interface() != arrival.config.mixer_interface() {
         return Err(Reason::NotMedia);
@@ -70,9 +82,8 @@ fn judge(packet: &Packet<'_>, arrival: &Arrival) -> Result<Judged, Reason> {
     };
     let is_rtp = matches!(media, Media::Rtp(_));
     if from_mixer {
-        return Ok(Judged { is_rtp, now_ns: 0 });
+        return Ok(is_rtp);
     }
-    let now_ns = Packet::now_ns();
     let signalled = || tables::rule(tables::rule(arrival.index)?.partner()).map(|partner| partner.to);
     match row.admit(head.policy, row.epoch(), datagram.source, signalled, now_ns) {
         Admission::Known => {}
@@ -84,7 +95,7 @@ fn judge(packet: &Packet<'_>, arrival: &Arrival) -> Result<Judged, Reason> {
         Media::Rtp(rtp) => row.receive(&rtp, head.clock, now_ns),
         Media::Rtcp => row.count_outside(),
     }
-    Ok(Judged { is_rtp, now_ns })
+    Ok(is_rtp)
 }
 
 /// A source was learned: packets of the other direction have to look where it is, and user space finds the way there.
@@ -100,7 +111,7 @@ fn announce_move(index: RowIndex) {
 #[derive(Clone, Copy)]
 enum Way {
     /// To its party.
-    Forward(Reason),
+    Forward(Reason, Hop),
     /// To the mixer, at this port.
     Mixer(Reason, u16),
     /// Not at all.
@@ -109,28 +120,27 @@ enum Way {
 
 /// Sends a judged packet on its way.
 #[inline(always)]
-fn depart(packet: &mut Packet<'_>, arrival: &Arrival, judged: Judged) -> Result<Outcome, Reason> {
+fn depart(packet: &mut Packet<'_>, arrival: &Arrival, is_rtp: bool) -> Result<Outcome, Reason> {
     let rule = arrival.row.rule().ok_or(Reason::RuleBusy)?;
     let config = arrival.config;
     let in_kernel = matches!(arrival.side, Side::Network) && config.copies_port() == 0;
     let group = if in_kernel { rule.group } else { 0 };
-    let way = find_way(arrival, &rule, group, judged.now_ns)?;
+    let way = find_way(arrival, &rule, group)?;
     let (hop, reason) = match way {
-        Way::Forward(reason) => (rule.via.hop, reason),
-        Way::Mixer(reason, _) => (config.mixer_hop(), reason),
+        Way::Forward(reason, hop) => (hop, reason),
+        Way::Mixer(reason, _) => (tables::hop(config.mixer_hop()).ok_or(Reason::NoHop)?, reason),
         // Copies of a packet that does not leave are made of the packet as it came.
         Way::Hold if group != 0 => return broadcast(packet, group, way, 0, Reason::CopiedOnly),
         Way::Hold => return Err(if rule.forward { Reason::NoHop } else { Reason::Held }),
     };
-    let hop = tables::hop(hop).ok_or(Reason::NoHop)?;
-    let party = matches!(way, Way::Forward(_));
+    let party = matches!(way, Way::Forward(..));
     Rewrite {
         from: source(arrival, &rule, way).ok_or(Reason::NoHop)?,
         to: destination(arrival, &rule, way),
         hop,
         dscp: if party { rule.dscp } else { None },
         ttl_step: 1,
-        sequence_offset: if party && judged.is_rtp { rule.sequence_offset } else { 0 },
+        sequence_offset: if party && is_rtp { rule.sequence_offset } else { 0 },
     }
     .apply(packet, &arrival.datagram)?;
     if group == 0 {
@@ -143,12 +153,12 @@ fn depart(packet: &mut Packet<'_>, arrival: &Arrival, judged: Judged) -> Result<
 
 /// How the stream itself goes on.
 #[inline(always)]
-fn find_way(arrival: &Arrival, rule: &Rule, group: u16, now_ns: u64) -> Result<Way, Reason> {
+fn find_way(arrival: &Arrival, rule: &Rule, group: u16) -> Result<Way, Reason> {
     let config = arrival.config;
     if rule.group != 0
         && config.copies_port() != 0
         && matches!(arrival.side, Side::Network)
-        && tables::mixer_is_alive(now_ns)
+        && tables::mixer_is_alive(arrival.now_ns)
     {
         let reason = if rule.forward { Reason::Copied } else { Reason::CopiedOnly };
         return Ok(Way::Mixer(reason, config.copies_port()));
@@ -158,13 +168,13 @@ fn find_way(arrival: &Arrival, rule: &Rule, group: u16, now_ns: u64) -> Result<W
         (Side::Mixer, false, _) => return Err(Reason::MixerStray),
         (Side::Network, false, _) => return Ok(Way::Hold),
         (Side::Network, true, false) => Reason::Forwarded,
-        (Side::Network, true, true) if tables::mixer_is_alive(now_ns) => {
+        (Side::Network, true, true) if tables::mixer_is_alive(arrival.now_ns) => {
             return Ok(Way::Mixer(Reason::Diverted, config.divert_port()));
         }
         (Side::Network, true, true) => Reason::FailedToWire,
     };
-    if tables::hop_is_resolved(rule.via.hop) {
-        return Ok(Way::Forward(reason));
+    if let Some(hop) = tables::hop(rule.via.hop) {
+        return Ok(Way::Forward(reason, hop));
     }
     // Nobody knows the way yet: user space has the kernel find it, and sends the packet meanwhile.
     if group == 0 && config.mixer_interface() != 0 {
@@ -204,7 +214,7 @@ fn destination(arrival: &Arrival, rule: &Rule, way: Way) -> Endpoint {
 fn broadcast(packet: &mut Packet<'_>, group: u16, way: Way, original: u32, reason: Reason) -> Result<Outcome, Reason> {
     let shapes = tables::group(group as u32).ok_or(Reason::CopyStray)?.shapes();
     let shape = match way {
-        Way::Forward(_) => shapes.forward,
+        Way::Forward(..) => shapes.forward,
         Way::Mixer(..) => shapes.divert,
         Way::Hold => shapes.hold,
     };

@@ -6,7 +6,7 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use undertone_abi::{
-    Config, Group, Hop, Published, Reason, Row, RowIndex, Rule, Turn, Word32, Word64,
+    Config, Group, Hop, PollTime, Published, Reason, Row, RowIndex, Rule, Turn, Word32, Word64,
     limits::{DEVICES_MAX, GROUPS_DEFAULT, HEARTBEAT_STALE_MS, HOPS_MAX, PORTS, SHAPE_ENTRIES, SHAPES_MAX},
 };
 
@@ -34,6 +34,8 @@ static SERIAL: PerCpuArray<Word32, 1> = PerCpuArray::new();
 #[btf_map]
 static TURNS: PerCpuArray<Turn, { DEVICES_MAX as usize }> = PerCpuArray::new();
 #[btf_map]
+static POLL_TIME: PerCpuArray<PollTime, 1> = PerCpuArray::new();
+#[btf_map]
 static MOVES: RingBuf<u32, 65_536> = RingBuf::new();
 
 /// The node.
@@ -58,12 +60,6 @@ pub(crate) fn rule(index: RowIndex) -> Option<Rule> {
 #[inline(always)]
 pub(crate) fn hop(index: u16) -> Option<Hop> {
     HOPS.get(index as u32)?.read::<Hop>().filter(|hop| hop.resolved)
-}
-
-/// Whether next hop number `index` has a known neighbour.
-#[inline(always)]
-pub(crate) fn hop_is_resolved(index: u16) -> bool {
-    HOPS.get(index as u32).is_some_and(Hop::is_resolved)
 }
 
 /// Replication group number `index`.
@@ -107,6 +103,12 @@ pub(crate) fn next_serial() -> u32 {
 #[inline(always)]
 pub(crate) fn turn(slot: u8) -> Option<&'static Turn> {
     TURNS.get(slot as u32)
+}
+
+/// When this CPU's poll began.
+#[inline(always)]
+pub(crate) fn poll_time() -> Option<&'static PollTime> {
+    POLL_TIME.get(0)
 }
 
 /// Tells user space that `index` has learned where its party really is. Lost when nobody listens for long.

@@ -101,6 +101,8 @@ fn rustflags(linker: &Path) -> OsString {
         linker_flag,
         "-C".into(),
         "link-arg=--btf".into(),
+        "-C".into(),
+        "target-cpu=v3".into(),
         // Headers stand at odd offsets in a frame; without this every field is read byte by byte.
         "-C".into(),
         "target-feature=+allows-misaligned-mem-access".into(),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Result, bail};
-use aya::programs::XdpMode;
+use aya::programs::{XdpMode, links::FdLink};
 use undertone_abi::{Reason, limits::GROUPS_DEFAULT};
 use undertone_dataplane::kernel::{Kernel, Sizes};
 
@@ -76,6 +76,8 @@ pub(super) struct Forwarding {
     driver: Driver,
     /// `None` for the bare redirect.
     kernel: Option<Kernel>,
+    /// What has the packets of a poll share a time.
+    _poll_end: Option<FdLink>,
     /// Packets of one measurement.
     packets: u32,
     namespace: Namespace,
@@ -98,11 +100,12 @@ impl Forwarding {
         name: &'static str,
         ratio_to: Option<&'static str>,
         load: Load,
-        kernel: Option<Kernel>,
+        mut kernel: Option<Kernel>,
         seconds: f64,
     ) -> Result<Self> {
+        let poll_end = kernel.as_mut().map(Kernel::share_time).transpose()?;
         let (namespace, driver) = (Namespace::quiet()?, Driver::load(&load)?);
-        let mut row = Self { name, ratio_to, load, driver, kernel, packets: 0, namespace };
+        let mut row = Self { name, ratio_to, load, driver, kernel, _poll_end: poll_end, packets: 0, namespace };
         row.connect()?;
         row.calibrate(seconds)?;
         Ok(row)

@@ -82,7 +82,9 @@ pub struct Config {
     mixer_ports: Word32,
     /// The mixer's port for packets that it is to copy; 0 when copies are made in the kernel.
     copies_port: Word32,
-    unused: [Word32; 9],
+    /// Not 0 while the program [`POLL_END`](crate::programs::POLL_END) runs.
+    poll_end: Word32,
+    unused: [Word32; 8],
     slots: [MediaAddressSlot; MEDIA_ADDRESS_SLOTS as usize],
     locals: [LocalAddress; MEDIA_ADDRESSES_MAX as usize],
 }
@@ -101,6 +103,7 @@ impl Config {
             mixer_address: Word32::new(0),
             mixer_ports: Word32::new(0),
             copies_port: Word32::new(0),
+            poll_end: Word32::new(0),
             unused: Default::default(),
             slots: core::array::from_fn(|_| MediaAddressSlot::default()),
             locals: Default::default(),
@@ -171,6 +174,17 @@ impl Config {
     #[inline(always)]
     pub fn copies_port(&self) -> u16 {
         self.copies_port.load() as u16
+    }
+
+    /// Whether the packets of one poll share a time: somebody tells when a poll ends.
+    #[inline(always)]
+    pub fn has_poll_end(&self) -> bool {
+        self.poll_end.load() != 0
+    }
+
+    /// Says whether somebody tells when a poll ends.
+    pub fn set_poll_end(&self, is_told: bool) {
+        self.poll_end.store(is_told.into());
     }
 
     /// Says whether the mixer makes the copies: at this port, or not when 0.

@@ -23,9 +23,11 @@
 mod address;
 mod cell;
 mod config;
+mod gap;
 mod group;
 mod hop;
 pub mod limits;
+mod poll_time;
 mod published;
 mod reason;
 mod reception;
@@ -38,6 +40,7 @@ pub use cell::{Word32, Word64};
 pub use config::{Config, LocalAddress, MediaAddress, MediaAddressSlot, Side};
 pub use group::{CopyMark, CopyRule, Group, GroupPlan, Shapes, Turn};
 pub use hop::{Hop, Tag};
+pub use poll_time::PollTime;
 pub use published::{Packed, Published};
 pub use reason::{Fate, Reason};
 pub use reception::Rtp;
@@ -49,7 +52,7 @@ pub use source::Admission;
 ///
 /// Raise it whenever a map's layout or meaning changes: a daemon that finds tables of another version pinned
 /// refuses to adopt them.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// The names of the maps, as they stand in the object file and under the pin directory.
 pub mod maps {
@@ -73,6 +76,8 @@ pub mod maps {
     pub const SERIAL: &str = "SERIAL";
     /// Per CPU and device slot: which copy of which packet left last.
     pub const TURNS: &str = "TURNS";
+    /// Per CPU: one [`PollTime`](crate::PollTime).
+    pub const POLL_TIME: &str = "POLL_TIME";
     /// Row indices whose source was learned and is not the signalled one: user space finds the way to it.
     pub const MOVES: &str = "MOVES";
     /// Version, sizes and build id of what is pinned.
@@ -85,6 +90,8 @@ pub mod programs {
     pub const RELAY: &str = "relay";
     /// Runs on each frame that leaves through a device which carries copies.
     pub const EGRESS: &str = "egress";
+    /// Attached to the kernel's tracepoint of the same purpose: ends the time that a poll's packets share.
+    pub const POLL_END: &str = "poll_end";
     /// Attached to the far end of the mixer's link, which has to run some program to take redirected frames.
     pub const PASS: &str = "pass";
 }

@@ -47,15 +47,14 @@ impl Published {
     pub(crate) fn peek<const WORD: usize>(&self) -> u32 {
         let live = self.number.load() & 1;
         acquire();
-        if live == 0 { self.slots[0][WORD].load() } else { self.slots[1][WORD].load() }
+        self.slots[live as usize][WORD].load()
     }
 
     #[inline(always)]
     fn try_read(&self) -> Option<[u32; 7]> {
         let number = self.number.load();
         acquire();
-        // Two constant slots instead of an index: the reads of both branches stay at constant offsets.
-        let words = if number & 1 == 0 { copy(&self.slots[0]) } else { copy(&self.slots[1]) };
+        let words = copy(&self.slots[(number & 1) as usize]);
         acquire();
         if self.number.load() == number { Some(words) } else { None }
     }

@@ -1,9 +1,9 @@
 //! How well a stream arrives: loss, order, duplicates, jitter and gaps, from RTP itself (RFC 3550, appendix A).
 
 use crate::{
-    Clock, Row,
+    Clock, Row, gap,
     limits::{GAP_MS_MIN, SEEN_WINDOW, SEQUENCE_DROPOUT_MAX, SEQUENCE_MISORDER_MAX},
-    row::coarse,
+    row::{GAP_BITS, coarse},
 };
 
 /// The fields of an RTP header that reception is judged by, in host order.
@@ -20,6 +20,12 @@ pub struct Rtp {
 }
 
 const GAP_MIN: u32 = coarse(GAP_MS_MIN * 1_000_000);
+
+/// The longest gap beside the packet counter.
+const GAP: u64 = (1 << GAP_BITS) - 1;
+
+/// A step back in time up to this, in [`coarse`] units, is another CPU's view of the same moment, not a long gap.
+const BACKWARDS_MAX: u32 = 1024;
 
 /// A transit time that differs by more than this many ticks is a sender's new timestamp offset, not jitter.
 const TRANSIT_STEP_MAX: u32 = 1 << 24;
@@ -43,15 +49,19 @@ impl Row {
     #[inline(always)]
     pub fn count(&self, length: u32, now_ns: u64) {
         let live = &self.live;
-        let packets = live.packets.load();
-        live.packets.store(packets.wrapping_add(1));
+        let counted = live.packets.load();
+        live.packets.store(counted.wrapping_add(1 << GAP_BITS));
         live.bytes.store(live.bytes.load().wrapping_add(length as u64));
         let now = coarse(now_ns);
         let gap = now.wrapping_sub(live.last_seen.load());
+        // Two CPUs that serve one stream may come here in another order than they looked at the clock.
+        if gap > u32::MAX - BACKWARDS_MAX {
+            return;
+        }
         live.last_seen.store(now);
-        if gap >= GAP_MIN && packets > 0 {
-            let account = &self.account;
-            account.longest_gap.store(account.longest_gap.load().max(gap));
+        if gap >= GAP_MIN && gap > gap::unpack(counted as u16) && counted >> GAP_BITS > 0 {
+            let longest = gap::pack(gap) as u64;
+            live.packets.store(counted.wrapping_add(1 << GAP_BITS) & !GAP | longest);
         }
     }
 
@@ -148,7 +158,7 @@ impl Row {
     fn begin(&self, rtp: &Rtp, clock: Clock, now_ns: u64) {
         let (live, account) = (&self.live, &self.account);
         // This packet is counted already, and is the first of the new sequence.
-        let before = (live.packets.load() as u32).wrapping_sub(1);
+        let before = ((live.packets.load() >> GAP_BITS) as u32).wrapping_sub(1);
         if live.seen.load() != 0 {
             account.ssrc_changes.store(account.ssrc_changes.load().wrapping_add(1));
             account.lost_before.store(self.lost(before as u64));
@@ -195,7 +205,6 @@ impl Row {
             &account.reordered,
             &account.duplicates,
             &account.ssrc_changes,
-            &account.longest_gap,
             &account.restart,
             &account.window_start,
             &account.window_packets,
@@ -287,6 +296,21 @@ mod tests {
         }
         let gap_ms = row.statistics(Clock::Hz8000).longest_gap_ns / 1_000_000;
         assert!((258..=262).contains(&gap_ms), "{gap_ms}");
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_makes_no_gap() {
+        let row = Row::default();
+        let at = |ms: u64| row.count(172, ms * 1_000_000);
+        at(1000);
+        at(1020);
+        at(1010);
+        assert_eq!(row.statistics(Clock::Hz8000).longest_gap_ns, 0);
+        assert_eq!(row.statistics(Clock::Hz8000).packets, 3);
+        assert!(row.statistics(Clock::Hz8000).idle_ns(1_021_000_000).unwrap() < 3_000_000, "the latest time counts");
+        at(1120);
+        let gap_ms = row.statistics(Clock::Hz8000).longest_gap_ns / 1_000_000;
+        assert!((98..=101).contains(&gap_ms), "{gap_ms}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::Clock;
 use crate::{
     Endpoint, Head, Local, Published, Rule,
     cell::{Word32, Word64},
+    gap,
     limits::{MEDIA_ADDRESSES_MAX, PORTS},
 };
 
@@ -79,6 +80,7 @@ pub struct Live {
     pub(crate) source: [Word32; 4],
     /// Epoch, the learned source's port, the state of learning and the last payload type. See `source.rs`.
     pub(crate) lock: Word64,
+    /// `packets << 16 | longest gap`: the gap in the form that [`gap`](crate::gap) gives it.
     pub(crate) packets: Word64,
     pub(crate) bytes: Word64,
     pub(crate) ssrc: Word32,
@@ -109,8 +111,6 @@ pub struct Account {
     pub(crate) reordered: Word32,
     pub(crate) duplicates: Word32,
     pub(crate) ssrc_changes: Word32,
-    /// In [`coarse`] time; at least [`GAP_MS_MIN`](crate::limits::GAP_MS_MIN), or 0.
-    pub(crate) longest_gap: Word32,
     /// The sequence number that would confirm a restart of the sender, plus 2¹⁶; 0 for none.
     pub(crate) restart: Word32,
     /// When the source began to be learned, in [`coarse`] time.
@@ -119,7 +119,7 @@ pub struct Account {
     pub(crate) window_packets: Word32,
     /// Packets that were neither valid RTP nor valid RTCP.
     pub(crate) invalid: Word32,
-    unused: [Word32; 3],
+    unused: [Word32; 4],
 }
 
 const _: () = {
@@ -128,6 +128,9 @@ const _: () = {
     assert!(core::mem::offset_of!(Row, live) == 64 && core::mem::offset_of!(Row, account) == 128);
     assert!(size_of::<Row>() * PORTS as usize <= 12 << 20, "memory of one media address");
 };
+
+/// Bits of [`Live::packets`] that the longest gap takes.
+pub(crate) const GAP_BITS: u64 = u16::BITS as u64;
 
 /// Nanoseconds in one unit of [`coarse`] time.
 pub(crate) const COARSE_NS: u64 = 1 << 20;
@@ -139,6 +142,13 @@ pub(crate) const fn coarse(now_ns: u64) -> u32 {
 }
 
 impl Row {
+    /// Has both lines that a healthy stream's packet needs come from memory at once, while the packet is still looked at.
+    #[inline(always)]
+    pub fn touch(&self) {
+        self.rule.aux();
+        self.live.lock.load();
+    }
+
     /// The rule as it is now; `None` when it cannot be read for its writer's speed.
     #[inline(always)]
     pub fn rule(&self) -> Option<Rule> {
@@ -183,7 +193,8 @@ impl Row {
         }
         let live = &self.live;
         let account = &self.account;
-        let packets = live.packets.load();
+        let counted = live.packets.load();
+        let packets = counted >> GAP_BITS;
         let payload_type = lock as u8;
         let source = self.learned();
         Statistics {
@@ -193,7 +204,7 @@ impl Row {
             reordered: account.reordered.load(),
             duplicates: account.duplicates.load(),
             jitter_ns: (live.jitter.load() as u64 * 1_000_000_000 / 16 / clock.hz() as u64) as u32,
-            longest_gap_ns: account.longest_gap.load() as u64 * COARSE_NS,
+            longest_gap_ns: gap::unpack(counted as u16) as u64 * COARSE_NS,
             last_seen: live.last_seen.load(),
             ssrc: live.ssrc.load(),
             ssrc_changes: account.ssrc_changes.load(),

@@ -5,13 +5,14 @@ use std::path::Path;
 use aya::{
     Ebpf, EbpfLoader,
     maps::{ArrayOfMaps, DevMap, Map, MapData, PerCpuArray, RingBuf},
-    programs::{ProgramError, Xdp},
+    programs::{ProgramError, RawTracePoint, Xdp, links::FdLink},
 };
 use undertone_abi::{
     Reason,
     limits::{DEVICES_MAX, GROUPS_DEFAULT, PORTS, SHAPE_ENTRIES},
     maps, programs,
 };
+use undertone_core::Memory as _;
 
 use crate::kernel::{KernelError, KernelMemory};
 
@@ -94,6 +95,25 @@ impl Kernel {
     /// The program on the far end of the mixer's link.
     pub fn pass(&mut self) -> Result<&mut Xdp, KernelError> {
         program(&mut self.ebpf, programs::PASS)
+    }
+
+    /// Has the packets of one poll share a time, for as long as the returned link is held. An error leaves each packet
+    /// to read the clock.
+    pub fn share_time(&mut self) -> Result<FdLink, KernelError> {
+        // What an earlier daemon's program did may have ended with its link.
+        self.memory.config().set_poll_end(false);
+        let link = self.follow_polls()?;
+        self.memory.config().set_poll_end(true);
+        Ok(link)
+    }
+
+    fn follow_polls(&mut self) -> Result<FdLink, KernelError> {
+        let failed = |error| KernelError::of("follow the kernel's polls", error);
+        let program = self.ebpf.program_mut(programs::POLL_END).and_then(|program| program.try_into().ok());
+        let program: &mut RawTracePoint = program.ok_or(KernelError::Missing { what: programs::POLL_END })?;
+        program.load().map_err(failed)?;
+        let link = program.attach("napi_poll").and_then(|id| program.take_link(id)).map_err(failed)?;
+        Ok(link.into())
     }
 
     /// The devices that the tables know: slot, interface index, and whether it carries copies.
@@ -181,6 +201,7 @@ const PINNED: &[&str] = &[
     maps::SHAPES,
     maps::SERIAL,
     maps::TURNS,
+    maps::POLL_TIME,
     maps::MOVES,
 ];
 

@@ -34,6 +34,29 @@ pub(super) fn to_mixer_link(kernel: &mut Kernel, link: &MixerLink, pins: Option<
     Ok(())
 }
 
+/// Has the packets of one poll share a time, also after this process has ended. A kernel that cannot tell when a poll
+/// ends has each packet read the clock: slower, and all the same otherwise.
+pub(super) fn to_polls(kernel: &mut Kernel, pins: Option<&FilePath>) -> Result<Option<FdLink>, OpenError> {
+    let link = match kernel.share_time() {
+        Ok(link) => link,
+        Err(error) => {
+            tracing::info!(%error, "every packet reads the clock, which costs some speed");
+            return Ok(None);
+        }
+    };
+    let Some(pins) = pins else { return Ok(Some(link)) };
+    let pin = pins.join(POLL_END_PIN);
+    // An earlier daemon's program does the same to the same map: between the two there is no moment without one.
+    if pin.exists() {
+        std::fs::remove_file(&pin).map_err(|source| OpenError::Files { what: "remove", path: pin.clone(), source })?;
+    }
+    link.pin(pin).map_err(|error| KernelError::of("pin what follows the kernel's polls", error))?;
+    Ok(None)
+}
+
+/// Where the link of [`to_polls`] is pinned.
+const POLL_END_PIN: &str = "link-polls";
+
 /// The modes to try, best first.
 fn modes(choice: PathChoice) -> &'static [(Path, XdpMode)] {
     const NATIVE: (Path, XdpMode) = (Path::Native, XdpMode::Driver);

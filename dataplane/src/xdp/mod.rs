@@ -6,6 +6,7 @@ mod service;
 
 use std::{net::IpAddr, path::Path as FilePath, sync::Arc};
 
+use aya::programs::links::FdLink;
 use parking_lot::Mutex;
 use undertone_abi::{Reason, RowIndex};
 use undertone_core::{Fabric, FabricError, Mixer, Plane};
@@ -24,6 +25,8 @@ pub(crate) use self::{pins::unload, service::Service};
 pub(crate) struct XdpFabric {
     kernel: Kernel,
     ways: Ways,
+    /// A link that is not pinned lasts as long as this.
+    _poll_end: Option<FdLink>,
 }
 
 impl XdpFabric {
@@ -85,6 +88,7 @@ pub(crate) fn open(options: &Options) -> Result<Opened, OpenError> {
     let pins = options.pins.as_deref();
     let found = pins.map(|pins| pins::prepare(pins, wanted)).transpose()?.flatten();
     let mut kernel = Kernel::load(found.unwrap_or(wanted), pins)?;
+    let poll_end = attach::to_polls(&mut kernel, pins)?;
     let moves = kernel.take_moves();
     let devices = if found.is_some() { kernel.devices() } else { Vec::new() };
     let addresses = options.node.addresses.len().min(u8::MAX as usize) as u8;
@@ -93,7 +97,7 @@ pub(crate) fn open(options: &Options) -> Result<Opened, OpenError> {
     let (events, inbox) = service::channel();
     let ways = Ways::start(service::reporter(&events))?;
     let aliases: Vec<_> = (0..addresses).map(|index| mixer::alias(options.mixer.address, index)).collect();
-    let fabric = XdpFabric { kernel, ways };
+    let fabric = XdpFabric { kernel, ways, _poll_end: poll_end };
     let mut plane = Plane::adopt(fabric, options.node.clone(), &aliases, &devices)?;
     let adopted = Adopted { streams: plane.capacity().streams, tables: found.is_some() };
 

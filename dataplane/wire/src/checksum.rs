@@ -77,20 +77,25 @@ impl Sum {
     /// The bytes of a checksum field.
     #[inline(always)]
     pub const fn field(self) -> [u8; 2] {
-        let sum = (self.0 & 0xffff_ffff) + (self.0 >> 32);
-        let sum = (sum & 0xffff) + (sum >> 16);
-        let sum = (sum & 0xffff) + (sum >> 16);
-        let sum = (sum & 0xffff) + (sum >> 16);
-        (!(sum as u16)).to_ne_bytes()
+        (!self.fold()).to_ne_bytes()
     }
 
     /// The bytes of a UDP checksum field, in which zero would mean that there is none (RFC 768).
     #[inline(always)]
     pub const fn udp_field(self) -> [u8; 2] {
-        match self.field() {
-            [0, 0] => [0xff, 0xff],
-            field => field,
+        match !self.fold() {
+            0 => [0xff, 0xff],
+            field => field.to_ne_bytes(),
         }
+    }
+
+    /// The sum in sixteen bits. Three folds do for any sum of fewer than 2¹⁶ additions.
+    #[inline(always)]
+    const fn fold(self) -> u16 {
+        let sum = (self.0 & 0xffff_ffff) + (self.0 >> 32);
+        let sum = (sum & 0xffff) + (sum >> 16);
+        let sum = (sum & 0xffff) + (sum >> 16);
+        sum as u16
     }
 }
 

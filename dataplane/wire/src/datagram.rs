@@ -2,7 +2,7 @@
 
 use undertone_abi::{Address, Endpoint, Reason};
 
-use crate::{Frame, Sum};
+use crate::{Frame, bytes::field};
 
 /// Types of Ethernet frames, IEEE 802 numbers.
 pub mod ethertype {
@@ -46,8 +46,6 @@ pub struct Datagram {
     pub source: Endpoint,
     /// The receiver.
     pub destination: Endpoint,
-    /// What addresses and ports take away from the UDP checksum when they are replaced.
-    pub removed: Sum,
     /// UDP header and payload, in bytes, by the UDP header.
     pub udp_length: usize,
     /// UDP header and payload, in bytes, by the IP header. Wraps when the header is too small for itself.
@@ -56,27 +54,107 @@ pub struct Datagram {
     pub available: usize,
 }
 
+/// Where a frame's IP header stands, and of which version it is by its `EtherType`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// IPv4 from this offset on.
+    V4(usize),
+    /// IPv6 from this offset on.
+    V6(usize),
+}
+
+impl Network {
+    /// Reads the Ethernet header and 0 to 2 VLAN tags. An error is a reason to pass the frame on to the kernel.
+    #[inline(always)]
+    pub fn find(frame: &impl Frame) -> Result<Self, Reason> {
+        let ethertype = |offset| frame.read::<2>(offset).map(|bytes| u16::from_be_bytes(*bytes));
+        let mut ip = ETHERNET;
+        // Written out, because each offset is then a constant to the verifier.
+        let mut kind = ethertype(12).ok_or(Reason::Truncated)?;
+        if is_tag(kind) {
+            ip = ETHERNET + TAG;
+            kind = ethertype(16).ok_or(Reason::Truncated)?;
+            if is_tag(kind) {
+                ip = ETHERNET + 2 * TAG;
+                kind = ethertype(20).ok_or(Reason::Truncated)?;
+            }
+        }
+        match kind {
+            ethertype::IPV4 => Ok(Self::V4(ip)),
+            ethertype::IPV6 => Ok(Self::V6(ip)),
+            _ => Err(Reason::NotIp),
+        }
+    }
+}
+
+#[inline(always)]
+const fn is_tag(kind: u16) -> bool {
+    matches!(kind, ethertype::VLAN | ethertype::SERVICE_VLAN)
+}
+
 impl Datagram {
     /// Reads a frame's headers. An error is always a reason to pass the frame on to the kernel.
     #[inline(always)]
     pub fn parse(frame: &impl Frame) -> Result<Self, Reason> {
-        let ethertype = |offset| frame.read::<2>(offset).map(|bytes| u16::from_be_bytes(*bytes));
-        // Constant offsets, so that each depth of tags compiles to plain loads.
-        match ethertype(12).ok_or(Reason::Truncated)? {
-            ethertype::IPV4 => parse_v4(frame, ETHERNET),
-            ethertype::IPV6 => parse_v6(frame, ETHERNET),
-            ethertype::VLAN | ethertype::SERVICE_VLAN => match ethertype(16).ok_or(Reason::Truncated)? {
-                ethertype::IPV4 => parse_v4(frame, ETHERNET + TAG),
-                ethertype::IPV6 => parse_v6(frame, ETHERNET + TAG),
-                ethertype::VLAN | ethertype::SERVICE_VLAN => match ethertype(20).ok_or(Reason::Truncated)? {
-                    ethertype::IPV4 => parse_v4(frame, ETHERNET + 2 * TAG),
-                    ethertype::IPV6 => parse_v6(frame, ETHERNET + 2 * TAG),
-                    _ => Err(Reason::NotIp),
-                },
-                _ => Err(Reason::NotIp),
-            },
-            _ => Err(Reason::NotIp),
+        match Network::find(frame)? {
+            Network::V4(ip) => Self::parse_v4(frame, ip),
+            Network::V6(ip) => Self::parse_v6(frame, ip),
         }
+    }
+
+    /// Reads the headers from the IPv4 header at `ip` on.
+    #[inline(always)]
+    pub fn parse_v4(frame: &impl Frame, ip: usize) -> Result<Self, Reason> {
+        let header = frame.read::<IPV4>(ip).ok_or(Reason::Truncated)?;
+        if header[0] != 0x45 {
+            return Err(if header[0] >> 4 == 4 && header[0] & 0xf > 5 { Reason::Options } else { Reason::NotIp });
+        }
+        // More fragments, or an offset.
+        if u16::from_ne_bytes(field::<6, 2, _>(header)) & 0x3fff_u16.to_be() != 0 {
+            return Err(Reason::Fragment);
+        }
+        if header[9] != PROTOCOL_UDP {
+            return Err(Reason::NotUdp);
+        }
+        let total = u16::from_be_bytes(field::<2, 2, _>(header));
+        let source = Address::v4(u32::from_ne_bytes(field::<12, 4, _>(header)));
+        let destination = Address::v4(u32::from_ne_bytes(field::<16, 4, _>(header)));
+        let ip_payload = (total as usize).wrapping_sub(IPV4);
+        parse_udp(frame, Addressed { ip, ip_length: IPV4, source, destination, ip_payload })
+    }
+
+    /// Reads the headers from the IPv6 header at `ip` on.
+    #[inline(always)]
+    pub fn parse_v6(frame: &impl Frame, ip: usize) -> Result<Self, Reason> {
+        let header = frame.read::<IPV6>(ip).ok_or(Reason::Truncated)?;
+        if header[0] >> 4 != 6 {
+            return Err(Reason::NotIp);
+        }
+        match header[6] {
+            PROTOCOL_UDP => {}
+            PROTOCOL_IPV6_FRAGMENT => return Err(Reason::Fragment),
+            next if PROTOCOLS_IPV6_EXTENSION.contains(&next) => return Err(Reason::Options),
+            _ => return Err(Reason::NotUdp),
+        }
+        let word = u32::from_ne_bytes;
+        let source = Address([
+            word(field::<8, 4, _>(header)),
+            word(field::<12, 4, _>(header)),
+            word(field::<16, 4, _>(header)),
+            word(field::<20, 4, _>(header)),
+        ]);
+        let destination = Address([
+            word(field::<24, 4, _>(header)),
+            word(field::<28, 4, _>(header)),
+            word(field::<32, 4, _>(header)),
+            word(field::<36, 4, _>(header)),
+        ]);
+        // The IPv4-mapped form is how we write IPv4 addresses; on a network it is nobody's (RFC 4291, section 2.5.5.2).
+        if source.is_v4() || destination.is_v4() {
+            return Err(Reason::NotMedia);
+        }
+        let ip_payload = u16::from_be_bytes(field::<4, 2, _>(header)) as usize;
+        parse_udp(frame, Addressed { ip, ip_length: IPV6, source, destination, ip_payload })
     }
 
     /// Whether it is IPv4.
@@ -105,58 +183,9 @@ impl Datagram {
     }
 }
 
-#[inline(always)]
-fn parse_v4(frame: &impl Frame, ip: usize) -> Result<Datagram, Reason> {
-    let header = frame.read::<IPV4>(ip).ok_or(Reason::Truncated)?;
-    if header[0] != 0x45 {
-        return Err(if header[0] >> 4 == 4 && header[0] & 0xf > 5 { Reason::Options } else { Reason::NotIp });
-    }
-    // More fragments, or an offset.
-    if u16::from_be_bytes([header[6], header[7]]) & 0x3fff != 0 {
-        return Err(Reason::Fragment);
-    }
-    if header[9] != PROTOCOL_UDP {
-        return Err(Reason::NotUdp);
-    }
-    let total = u16::from_be_bytes([header[2], header[3]]);
-    let source = Address::v4(u32::from_ne_bytes([header[12], header[13], header[14], header[15]]));
-    let destination = Address::v4(u32::from_ne_bytes([header[16], header[17], header[18], header[19]]));
-    let network = Network { ip, ip_length: IPV4, source, destination, ip_payload: (total as usize).wrapping_sub(IPV4) };
-    parse_udp(frame, network, ip + IPV4)
-}
-
-#[inline(always)]
-fn parse_v6(frame: &impl Frame, ip: usize) -> Result<Datagram, Reason> {
-    let header = frame.read::<IPV6>(ip).ok_or(Reason::Truncated)?;
-    if header[0] >> 4 != 6 {
-        return Err(Reason::NotIp);
-    }
-    match header[6] {
-        PROTOCOL_UDP => {}
-        PROTOCOL_IPV6_FRAGMENT => return Err(Reason::Fragment),
-        next if PROTOCOLS_IPV6_EXTENSION.contains(&next) => return Err(Reason::Options),
-        _ => return Err(Reason::NotUdp),
-    }
-    let word = |at: usize| u32::from_ne_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
-    let source = Address([word(8), word(12), word(16), word(20)]);
-    let destination = Address([word(24), word(28), word(32), word(36)]);
-    // The IPv4-mapped form is how we write IPv4 addresses; on a network it is nobody's (RFC 4291, section 2.5.5.2).
-    if source.is_v4() || destination.is_v4() {
-        return Err(Reason::NotMedia);
-    }
-    let network = Network {
-        ip,
-        ip_length: IPV6,
-        source,
-        destination,
-        ip_payload: u16::from_be_bytes([header[4], header[5]]) as usize,
-    };
-    parse_udp(frame, network, ip + IPV6)
-}
-
 /// What an IP header says, of either version.
 #[derive(Clone, Copy)]
-struct Network {
+struct Addressed {
     ip: usize,
     ip_length: usize,
     source: Address,
@@ -165,22 +194,15 @@ struct Network {
 }
 
 #[inline(always)]
-fn parse_udp(frame: &impl Frame, network: Network, udp: usize) -> Result<Datagram, Reason> {
+fn parse_udp(frame: &impl Frame, network: Addressed) -> Result<Datagram, Reason> {
+    let udp = network.ip + network.ip_length;
     let header = frame.read::<UDP>(udp).ok_or(Reason::Truncated)?;
-    let word = |at: usize| u16::from_ne_bytes([header[at], header[at + 1]]);
-    let port = |at: usize| u16::from_be(word(at));
-    let removed = Sum::new()
-        .remove_address(&network.source)
-        .remove_address(&network.destination)
-        .remove16(word(0))
-        .remove16(word(2));
     Ok(Datagram {
         ip: network.ip,
         ip_length: network.ip_length,
-        source: Endpoint { address: network.source, port: port(0) },
-        destination: Endpoint { address: network.destination, port: port(2) },
-        removed,
-        udp_length: port(4) as usize,
+        source: Endpoint { address: network.source, port: u16::from_be_bytes(field::<0, 2, _>(header)) },
+        destination: Endpoint { address: network.destination, port: u16::from_be_bytes(field::<2, 2, _>(header)) },
+        udp_length: u16::from_be_bytes(field::<4, 2, _>(header)) as usize,
         ip_payload: network.ip_payload,
         available: frame.length() - udp,
     })

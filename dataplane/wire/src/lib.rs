@@ -7,6 +7,7 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+mod bytes;
 mod checksum;
 mod datagram;
 mod frame;
@@ -16,7 +17,7 @@ mod reference;
 mod rewrite;
 
 pub use checksum::Sum;
-pub use datagram::{Datagram, ethertype};
+pub use datagram::{Datagram, Network, ethertype};
 pub use frame::{Frame, Room};
 pub use media::Media;
 pub use rewrite::Rewrite;

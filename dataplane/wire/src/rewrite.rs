@@ -1,9 +1,10 @@
 //! Turning a packet that arrived into the packet that leaves.
 
-use undertone_abi::{Dscp, Endpoint, Hop, Reason};
+use undertone_abi::{Address, Dscp, Endpoint, Hop, Reason, Tag};
 
 use crate::{
     Datagram, Room, Sum,
+    bytes::{field, put},
     datagram::{ETHERNET, IPV4, IPV6, TAG, UDP, ethertype},
 };
 
@@ -34,68 +35,88 @@ impl Rewrite {
     /// dropped.
     #[inline(always)]
     pub fn apply(&self, frame: &mut impl Room, datagram: &Datagram) -> Result<(), Reason> {
+        // The same code twice, so that one version's packets do not carry the other's addresses along.
+        if self.to.address.is_v4() {
+            let narrow = |end: Endpoint| Endpoint { address: Address::v4(end.address.v4_word()), ..end };
+            Self { from: narrow(self.from), to: narrow(self.to), ..*self }.apply_as::<IPV4>(frame, datagram)
+        } else {
+            self.apply_as::<IPV6>(frame, datagram)
+        }
+    }
+
+    /// Rewrites the frame to have an IP header of `IP` bytes.
+    #[inline(always)]
+    fn apply_as<const IP: usize>(&self, frame: &mut impl Room, datagram: &Datagram) -> Result<(), Reason> {
         let class = Class::read(frame, datagram)?;
         if class.ttl <= self.ttl_step {
             return Err(Reason::TtlExpired);
         }
-        let ip_length = if self.to.address.is_v4() { IPV4 } else { IPV6 };
-        if ip_length + datagram.udp_length > self.hop.mtu as usize {
+        if IP + datagram.udp_length > self.hop.mtu as usize {
             return Err(Reason::TooBig);
         }
-        let checksum = self.checksum(frame, datagram)?;
-        // Constant offsets again: the checks of each arm are against constants.
+        let moved = self.moved(datagram);
+        let checksum = self.checksum::<IP>(frame, datagram, moved)?;
+        let leaving = Leaving { datagram, class, moved, checksum };
+        // Constant offsets: the checks of each arm are against constants.
         match self.hop.tags {
-            0 => self.emit(frame, datagram, class, ETHERNET, checksum),
-            1 => self.emit(frame, datagram, class, ETHERNET + TAG, checksum),
-            _ => self.emit(frame, datagram, class, ETHERNET + 2 * TAG, checksum),
+            0 => self.emit::<IP>(frame, ETHERNET, &leaving),
+            1 => self.emit::<IP>(frame, ETHERNET + TAG, &leaving),
+            _ => self.emit::<IP>(frame, ETHERNET + 2 * TAG, &leaving),
         }
     }
 
     /// Writes the headers with the IP header at `ip`.
     #[inline(always)]
-    fn emit(
-        &self,
-        frame: &mut impl Room,
-        datagram: &Datagram,
-        class: Class,
-        ip: usize,
-        checksum: [u8; 2],
-    ) -> Result<(), Reason> {
-        if self.to.address.is_v4() {
-            make_room(frame, datagram, ip + IPV4)?;
-            self.write_ethernet(frame, ip, ethertype::IPV4)?;
-            if datagram.is_v4() {
-                self.update_v4(frame, ip)?;
-            } else {
-                self.write_v4(frame, datagram, class, ip)?;
+    fn emit<const IP: usize>(&self, frame: &mut impl Room, ip: usize, leaving: &Leaving<'_>) -> Result<(), Reason> {
+        make_room(frame, leaving.datagram, ip + IP)?;
+        match (IP, leaving.datagram.is_v4()) {
+            (IPV4, true) => {
+                self.write_ethernet(frame, ip, ethertype::IPV4)?;
+                self.update_v4(frame, ip, leaving.moved)?;
             }
-            self.write_udp(frame, ip + IPV4, checksum)
-        } else {
-            make_room(frame, datagram, ip + IPV6)?;
-            self.write_ethernet(frame, ip, ethertype::IPV6)?;
-            if datagram.is_v4() {
-                self.write_v6(frame, datagram, class, ip)?;
-            } else {
+            (IPV4, false) => {
+                self.write_ethernet(frame, ip, ethertype::IPV4)?;
+                self.write_v4(frame, leaving.datagram, leaving.class, ip)?;
+            }
+            (_, true) => {
+                self.write_ethernet(frame, ip, ethertype::IPV6)?;
+                self.write_v6(frame, leaving.datagram, leaving.class, ip)?;
+            }
+            (_, false) => {
+                self.write_ethernet(frame, ip, ethertype::IPV6)?;
                 self.update_v6(frame, ip)?;
             }
-            self.write_udp(frame, ip + IPV6, checksum)
         }
+        self.write_udp(frame, ip + IP, leaving.checksum)
+    }
+
+    /// What a checksum over the addresses changes by.
+    #[inline(always)]
+    fn moved(&self, datagram: &Datagram) -> Sum {
+        Sum::new()
+            .remove_address(&datagram.source.address)
+            .remove_address(&datagram.destination.address)
+            .add_address(&self.from.address)
+            .add_address(&self.to.address)
     }
 
     /// The UDP checksum of the packet as it will be.
     #[inline(always)]
-    fn checksum(&self, frame: &impl Room, datagram: &Datagram) -> Result<[u8; 2], Reason> {
-        let sum = match frame.read::<2>(datagram.udp() + 6).ok_or(Reason::BadLength)? {
-            [0, 0] if !datagram.is_v4() => return Err(Reason::NoChecksum),
-            [0, 0] if self.to.address.is_v4() => return Ok([0, 0]),
-            [0, 0] => sum_datagram(frame, datagram.payload(), datagram.udp_length)?,
-            field => Sum::of_field(*field).add(datagram.removed),
+    fn checksum<const IP: usize>(&self, frame: &impl Room, datagram: &Datagram, moved: Sum) -> Result<[u8; 2], Reason> {
+        let field = *frame.read::<2>(datagram.udp() + 6).ok_or(Reason::BadLength)?;
+        let sum = if u16::from_ne_bytes(field) != 0 {
+            let (source, destination) = (datagram.source.port.to_be(), datagram.destination.port.to_be());
+            Sum::of_field(field).add(moved).remove16(source).remove16(destination)
+        } else if !datagram.is_v4() {
+            return Err(Reason::NoChecksum);
+        } else if IP == IPV4 {
+            return Ok([0, 0]);
+        } else {
+            sum_datagram(frame, datagram.payload(), datagram.udp_length)?
+                .add_address(&self.from.address)
+                .add_address(&self.to.address)
         };
-        let sum = sum
-            .add_address(&self.from.address)
-            .add_address(&self.to.address)
-            .add16(self.from.port.to_be())
-            .add16(self.to.port.to_be());
+        let sum = sum.add16(self.from.port.to_be()).add16(self.to.port.to_be());
         if self.sequence_offset == 0 {
             return Ok(sum.udp_field());
         }
@@ -107,51 +128,51 @@ impl Rewrite {
     #[inline(always)]
     fn write_ethernet(&self, frame: &mut impl Room, ip: usize, ethertype: u16) -> Result<(), Reason> {
         let [m0, m1, m2] = self.hop.macs.map(u32::to_ne_bytes);
+        let ethertype = ethertype.to_be_bytes();
+        let word = |tag: Tag| {
+            let ([a, b], [c, d]) = (tag.tpid.to_be_bytes(), tag.tci.to_be_bytes());
+            [a, b, c, d]
+        };
         let macs = frame.write::<12>(0).ok_or(Reason::NoRoom)?;
-        [macs[0], macs[1], macs[2], macs[3]] = m0;
-        [macs[4], macs[5], macs[6], macs[7]] = m1;
-        [macs[8], macs[9], macs[10], macs[11]] = m2;
-        let [e0, e1] = ethertype.to_be_bytes();
+        put::<0, 4, _>(macs, m0);
+        put::<4, 4, _>(macs, m1);
+        put::<8, 4, _>(macs, m2);
         if ip == ETHERNET {
-            *frame.write::<2>(12).ok_or(Reason::NoRoom)? = [e0, e1];
-            return Ok(());
+            *frame.write::<2>(12).ok_or(Reason::NoRoom)? = ethertype;
+        } else if ip == ETHERNET + TAG {
+            let tagged = frame.write::<6>(12).ok_or(Reason::NoRoom)?;
+            put::<0, 4, _>(tagged, word(self.hop.outer));
+            put::<4, 2, _>(tagged, ethertype);
+        } else {
+            let tagged = frame.write::<10>(12).ok_or(Reason::NoRoom)?;
+            put::<0, 4, _>(tagged, word(self.hop.outer));
+            put::<4, 4, _>(tagged, word(self.hop.inner));
+            put::<8, 2, _>(tagged, ethertype);
         }
-        let [p0, p1] = self.hop.outer.tpid.to_be_bytes();
-        let [c0, c1] = self.hop.outer.tci.to_be_bytes();
-        if ip == ETHERNET + TAG {
-            *frame.write::<6>(12).ok_or(Reason::NoRoom)? = [p0, p1, c0, c1, e0, e1];
-            return Ok(());
-        }
-        let [q0, q1] = self.hop.inner.tpid.to_be_bytes();
-        let [d0, d1] = self.hop.inner.tci.to_be_bytes();
-        *frame.write::<10>(12).ok_or(Reason::NoRoom)? = [p0, p1, c0, c1, q0, q1, d0, d1, e0, e1];
         Ok(())
     }
 
     /// Changes an IPv4 header in place; a header whose checksum was wrong keeps a wrong one.
     #[inline(always)]
-    fn update_v4(&self, frame: &mut impl Room, ip: usize) -> Result<(), Reason> {
+    fn update_v4(&self, frame: &mut impl Room, ip: usize, moved: Sum) -> Result<(), Reason> {
         let header = frame.write::<IPV4>(ip).ok_or(Reason::NoRoom)?;
-        let word = |a: u8, b: u8| u16::from_ne_bytes([a, b]);
-        let long = |at: usize| u32::from_ne_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
-        let traffic_class = self.traffic_class(header[1]);
-        let ttl = header[8].wrapping_sub(self.ttl_step);
-        let (from, to) = (self.from.address.v4_word(), self.to.address.v4_word());
-        let field = Sum::of_field([header[10], header[11]])
-            .remove16(word(header[0], header[1]))
-            .add16(word(header[0], traffic_class))
-            .remove16(word(header[8], header[9]))
-            .add16(word(ttl, header[9]))
-            .remove32(long(12))
-            .remove32(long(16))
-            .add32(from)
-            .add32(to)
+        let (old_class, old_ttl) = (field::<0, 2, _>(header), field::<8, 2, _>(header));
+        let [version, class] = old_class;
+        let new_class = [version, self.traffic_class(class)];
+        let [ttl, protocol] = old_ttl;
+        let new_ttl = [ttl.wrapping_sub(self.ttl_step), protocol];
+        let checksum = Sum::of_field(field::<10, 2, _>(header))
+            .add(moved)
+            .remove16(u16::from_ne_bytes(old_class))
+            .add16(u16::from_ne_bytes(new_class))
+            .remove16(u16::from_ne_bytes(old_ttl))
+            .add16(u16::from_ne_bytes(new_ttl))
             .field();
-        header[1] = traffic_class;
-        header[8] = ttl;
-        [header[10], header[11]] = field;
-        [header[12], header[13], header[14], header[15]] = from.to_ne_bytes();
-        [header[16], header[17], header[18], header[19]] = to.to_ne_bytes();
+        put::<0, 2, _>(header, new_class);
+        put::<8, 2, _>(header, new_ttl);
+        put::<10, 2, _>(header, checksum);
+        put::<12, 4, _>(header, self.from.address.v4_word().to_ne_bytes());
+        put::<16, 4, _>(header, self.to.address.v4_word().to_ne_bytes());
         Ok(())
     }
 
@@ -159,9 +180,9 @@ impl Rewrite {
     #[inline(always)]
     fn update_v6(&self, frame: &mut impl Room, ip: usize) -> Result<(), Reason> {
         let header = frame.write::<IPV6>(ip).ok_or(Reason::NoRoom)?;
-        let traffic_class = self.traffic_class(header[0] << 4 | header[1] >> 4);
-        header[0] = 0x60 | traffic_class >> 4;
-        header[1] = traffic_class << 4 | header[1] & 0xf;
+        let [a, b] = field::<0, 2, _>(header);
+        let traffic_class = self.traffic_class(a << 4 | b >> 4);
+        put::<0, 2, _>(header, [0x60 | traffic_class >> 4, traffic_class << 4 | b & 0xf]);
         header[7] = header[7].wrapping_sub(self.ttl_step);
         self.write_v6_addresses(header);
         Ok(())
@@ -223,19 +244,24 @@ impl Rewrite {
 
     #[inline(always)]
     fn write_v6_addresses(&self, header: &mut [u8; IPV6]) {
-        let mut at = 8;
-        for word in [self.from.address.0, self.to.address.0].as_flattened() {
-            [header[at], header[at + 1], header[at + 2], header[at + 3]] = word.to_ne_bytes();
-            at += 4;
-        }
+        let [a, b, c, d] = self.from.address.0.map(u32::to_ne_bytes);
+        let [e, f, g, h] = self.to.address.0.map(u32::to_ne_bytes);
+        put::<8, 4, _>(header, a);
+        put::<12, 4, _>(header, b);
+        put::<16, 4, _>(header, c);
+        put::<20, 4, _>(header, d);
+        put::<24, 4, _>(header, e);
+        put::<28, 4, _>(header, f);
+        put::<32, 4, _>(header, g);
+        put::<36, 4, _>(header, h);
     }
 
     #[inline(always)]
     fn write_udp(&self, frame: &mut impl Room, udp: usize, checksum: [u8; 2]) -> Result<(), Reason> {
         let header = frame.write::<UDP>(udp).ok_or(Reason::NoRoom)?;
-        [header[0], header[1]] = self.from.port.to_be_bytes();
-        [header[2], header[3]] = self.to.port.to_be_bytes();
-        [header[6], header[7]] = checksum;
+        put::<0, 2, _>(header, self.from.port.to_be_bytes());
+        put::<2, 2, _>(header, self.to.port.to_be_bytes());
+        put::<6, 2, _>(header, checksum);
         if self.sequence_offset != 0 {
             let sequence = frame.write::<2>(udp + UDP + 2).ok_or(Reason::NoRoom)?;
             *sequence = u16::from_be_bytes(*sequence).wrapping_add(self.sequence_offset).to_be_bytes();
@@ -250,6 +276,16 @@ impl Rewrite {
             None => old,
         }
     }
+}
+
+/// A packet about to leave.
+struct Leaving<'a> {
+    datagram: &'a Datagram,
+    class: Class,
+    /// See [`Rewrite::moved`].
+    moved: Sum,
+    /// The UDP checksum that it gets.
+    checksum: [u8; 2],
 }
 
 /// What both IP versions say of how a packet is to be treated.
@@ -335,7 +371,6 @@ mod tests {
     use std::net::SocketAddr;
 
     use proptest::prelude::*;
-    use undertone_abi::Tag;
 
     use super::*;
     use crate::{
