@@ -39,7 +39,12 @@ pub(super) const SPEECH: Group = Group {
 
 pub(super) const PHONES: Group = Group {
     why: "phones, a call generator and a second opinion on every packet, for tests",
-    packages: &[package("baresip-core", "baresip"), package("sip-tester", "sipp"), package("tshark", "tshark")],
+    packages: &[
+        package("baresip-core", "baresip"),
+        package("sip-tester", "sipp"),
+        package("tshark", "tshark"),
+        package("tcpdump", "tcpdump"),
+    ],
 };
 
 pub(super) const PEERS: Group = Group {
