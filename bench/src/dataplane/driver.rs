@@ -72,10 +72,10 @@ impl Driver {
         self.links.set(0, to_relay, None, 0).context("cannot generate into an interface")
     }
 
-    /// Has every frame that arrives at `on` redirected to the interface `to_party`.
-    pub(super) fn redirect(&mut self, on: &str, to_party: u32) -> Result<()> {
+    /// Has every frame that arrives at `on` redirected to the interface `to_party` by `program`.
+    pub(super) fn redirect(&mut self, program: &str, on: &str, to_party: u32) -> Result<()> {
         self.links.set(1, to_party, None, 0).context("cannot redirect to an interface")?;
-        self.attach("bare", on, XdpMode::Driver)
+        self.attach(program, on, XdpMode::Driver)
     }
 
     /// Attaches one of the programs.

@@ -31,12 +31,18 @@ const PARTY: u32 = 103;
 /// Where the relay sends copies from: each second index, the other end at the next.
 pub(super) const MONITOR_FIRST: u32 = 104;
 
-/// How the relay's program is attached.
+/// What stands between the generator and the party.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Relay {
-    /// In the driver.
+    /// A program that redirects and does nothing else.
+    Bare,
+    /// A program that redirects once it has read a line of memory of the frame's stream.
+    BareCold,
+    /// The product, in the driver.
     Native,
-    /// In the kernel's stack, after a socket buffer was made.
+    /// The product, in the driver, where every packet reads the clock.
+    ClockPerPacket,
+    /// The product, in the kernel's stack, after a socket buffer was made.
     Generic,
 }
 
@@ -74,7 +80,7 @@ pub(super) struct Forwarding {
     ratio_to: Option<&'static str>,
     load: Load,
     driver: Driver,
-    /// `None` for the bare redirect.
+    /// `None` when the product is not what is measured.
     kernel: Option<Kernel>,
     /// What has the packets of a poll share a time.
     _poll_end: Option<FdLink>,
@@ -84,26 +90,20 @@ pub(super) struct Forwarding {
 }
 
 impl Forwarding {
-    /// A program that only redirects.
-    pub(super) fn bare(name: &'static str, ratio_to: Option<&'static str>, seconds: f64) -> Result<Self> {
-        Self::new(name, ratio_to, Load { streams_log2: 10, ..Load::PLAIN }, None, seconds)
-    }
-
-    /// The product under `load`.
-    pub(super) fn relay(name: &'static str, ratio_to: Option<&'static str>, load: Load, seconds: f64) -> Result<Self> {
-        let kernel = Kernel::load(Sizes { addresses: load.addresses(), groups: GROUPS_DEFAULT }, None)?;
-        tables::write(kernel.memory(), &load);
-        Self::new(name, ratio_to, load, Some(kernel), seconds)
-    }
-
-    fn new(
-        name: &'static str,
-        ratio_to: Option<&'static str>,
-        load: Load,
-        mut kernel: Option<Kernel>,
-        seconds: f64,
-    ) -> Result<Self> {
-        let poll_end = kernel.as_mut().map(Kernel::share_time).transpose()?;
+    /// Gets everything ready to measure `load`, `seconds` at a time.
+    pub(super) fn new(name: &'static str, ratio_to: Option<&'static str>, load: Load, seconds: f64) -> Result<Self> {
+        let mut kernel = match load.relay {
+            Relay::Bare | Relay::BareCold => None,
+            Relay::Native | Relay::ClockPerPacket | Relay::Generic => {
+                let kernel = Kernel::load(Sizes { addresses: load.addresses(), groups: GROUPS_DEFAULT }, None)?;
+                tables::write(kernel.memory(), &load);
+                Some(kernel)
+            }
+        };
+        let poll_end = match &mut kernel {
+            Some(kernel) if load.relay != Relay::ClockPerPacket => Some(kernel.share_time()?),
+            _ => None,
+        };
         let (namespace, driver) = (Namespace::quiet()?, Driver::load(&load)?);
         let mut row = Self { name, ratio_to, load, driver, kernel, _poll_end: poll_end, packets: 0, namespace };
         row.connect()?;
@@ -117,12 +117,8 @@ impl Forwarding {
         namespace.run(|| {
             machine::ip(&links())?;
             driver.connect(GENERATOR)?;
-            let Some(kernel) = kernel else {
-                driver.attach("sink", "party", XdpMode::Driver)?;
-                return driver.redirect("relay-in", RELAY_OUT);
-            };
             let mode = match load.relay {
-                Relay::Native => XdpMode::Driver,
+                Relay::Bare | Relay::BareCold | Relay::Native | Relay::ClockPerPacket => XdpMode::Driver,
                 Relay::Generic => {
                     // Without a program in its driver, a veth takes redirected frames only while it aggregates.
                     machine::ethtool("-K relay-in gro on")?;
@@ -133,6 +129,10 @@ impl Forwarding {
             for monitor in 0..MONITORS {
                 driver.attach("sink_copies", &format!("monitor{monitor}"), XdpMode::Driver)?;
             }
+            let Some(kernel) = kernel else {
+                let program = if load.relay == Relay::BareCold { "bare_cold" } else { "bare" };
+                return driver.redirect(program, "relay-in", RELAY_OUT);
+            };
             tables::connect(kernel, load)?;
             kernel.relay()?.attach("relay-in", mode)?;
             Ok(())

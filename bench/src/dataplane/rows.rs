@@ -12,10 +12,8 @@ use crate::{
 
 /// What a row measures.
 pub(super) enum Subject {
-    /// A program that redirects and does nothing else.
-    Bare,
-    /// The product.
-    Relay(Load),
+    /// A way through the kernel.
+    Forwarding(Load),
     /// Writing rules.
     RuleWrite,
 }
@@ -29,8 +27,14 @@ pub(super) struct Plan {
 
 /// Every row, in the order of the table.
 pub(super) const ALL: &[Plan] = &[
-    Plan { name: "bare-redirect", subject: Subject::Bare, ratio_to: None },
+    Plan { name: "bare-redirect", subject: Subject::Forwarding(bare(Relay::Bare, 10)), ratio_to: None },
+    Plan {
+        name: "bare-cold",
+        subject: Subject::Forwarding(bare(Relay::BareCold, 18)),
+        ratio_to: Some("bare-redirect"),
+    },
     relay("forward-1024", Load { streams_log2: 10, ..Load::PLAIN }, "bare-redirect"),
+    relay("clock-per-packet", Load { streams_log2: 10, relay: Relay::ClockPerPacket, ..Load::PLAIN }, "forward-1024"),
     relay("forward-65536", Load { streams_log2: 16, ..Load::PLAIN }, "bare-redirect"),
     relay("forward-262144", Load::PLAIN, "bare-redirect"),
     relay("forward-262144-random", Load { shuffled: true, ..Load::PLAIN }, "bare-redirect"),
@@ -58,8 +62,13 @@ const fn copies(copies: u8) -> Load {
     Load { streams_log2: 10, copies, ..Load::PLAIN }
 }
 
+/// A program that is not the product, under streams in random order.
+const fn bare(relay: Relay, streams_log2: u32) -> Load {
+    Load { streams_log2, shuffled: true, relay, ..Load::PLAIN }
+}
+
 const fn relay(name: &'static str, load: Load, ratio_to: &'static str) -> Plan {
-    Plan { name, subject: Subject::Relay(load), ratio_to: Some(ratio_to) }
+    Plan { name, subject: Subject::Forwarding(load), ratio_to: Some(ratio_to) }
 }
 
 /// The names of all rows.
@@ -72,8 +81,7 @@ impl Plan {
     pub(super) fn prepare(&self, seconds: f64) -> Result<Box<dyn Row>> {
         let (name, ratio_to) = (self.name, self.ratio_to);
         Ok(match &self.subject {
-            Subject::Bare => Box::new(Forwarding::bare(name, ratio_to, seconds)?),
-            Subject::Relay(load) => Box::new(Forwarding::relay(name, ratio_to, *load, seconds)?),
+            Subject::Forwarding(load) => Box::new(Forwarding::new(name, ratio_to, *load, seconds)?),
             Subject::RuleWrite => Box::new(RuleWrite::new(name)?),
         })
     }

@@ -63,6 +63,12 @@ impl Turn {
     }
 }
 
+/// The stream of a frame that [`write_v4`] made.
+#[inline(always)]
+pub(crate) fn read_stream(packet: &Packet<'_>) -> Option<u32> {
+    packet.read::<4>(ETHERNET + 20 + UDP + 8).map(|ssrc| u32::from_be_bytes(*ssrc) ^ SSRC)
+}
+
 #[inline(always)]
 fn mask(bits: u32) -> u32 {
     (1 << bits) - 1

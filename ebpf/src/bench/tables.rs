@@ -1,10 +1,13 @@
 //! The maps, behind typed getters.
 
 use aya_ebpf::{
-    btf_maps::{DevMap, PerCpuArray},
+    btf_maps::{Array, DevMap, PerCpuArray},
     macros::btf_map,
 };
-use undertone_abi::Word64;
+use undertone_abi::{Row, Word64};
+
+const COLD_WORDS: usize = size_of::<Row>() / size_of::<Word64>();
+const COLD_STREAMS: u32 = 1 << 18;
 
 /// Entry 0: where generated frames go. Entry 1: where the bare redirect sends them.
 #[btf_map]
@@ -15,6 +18,16 @@ static GENERATED: PerCpuArray<Word64, 1> = PerCpuArray::new();
 /// How many frames arrived: of streams, and of copies.
 #[btf_map]
 static ARRIVED: PerCpuArray<Word64, 2> = PerCpuArray::new();
+
+/// As many and as large as the rows of the streams.
+#[btf_map]
+static COLD: Array<[Word64; COLD_WORDS], { COLD_STREAMS as usize }> = Array::new();
+
+/// The first word of a stream's memory.
+#[inline(always)]
+pub(crate) fn read_cold(stream: u32) -> Option<u64> {
+    COLD.get(stream).map(|words| words[0].load())
+}
 
 /// The number of the next packet that this CPU generates.
 #[inline(always)]
