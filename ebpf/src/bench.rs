@@ -13,9 +13,12 @@ mod tables;
 mod traffic;
 
 use aya_ebpf::{
-    bindings::xdp_action::{XDP_ABORTED, XDP_DROP},
-    macros::xdp,
-    programs::XdpContext,
+    bindings::{
+        TC_ACT_SHOT,
+        xdp_action::{XDP_ABORTED, XDP_DROP},
+    },
+    macros::{classifier, xdp},
+    programs::{TcContext, XdpContext},
 };
 
 use crate::{
@@ -75,6 +78,13 @@ pub fn sink(_ctx: XdpContext) -> u32 {
 pub fn sink_copies(_ctx: XdpContext) -> u32 {
     tables::count(End::Monitor);
     XDP_DROP
+}
+
+/// Where streams end that a socket sent: counts and drops before the kernel's stack has any work with them.
+#[classifier]
+pub fn sink_sent(_ctx: TcContext) -> i32 {
+    tables::count(End::Party);
+    TC_ACT_SHOT
 }
 
 #[panic_handler]

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use aya::{
     Ebpf, EbpfLoader, TestRun as _, TestRunAttrs, TestRunOptions,
     maps::{DevMap, MapData, PerCpuArray},
-    programs::{Xdp, XdpMode},
+    programs::{SchedClassifier, TcAttachType, Xdp, XdpMode},
 };
 
 use crate::{
@@ -85,6 +85,15 @@ impl Driver {
             program.load()?;
         }
         program.attach(on, mode).with_context(|| format!("cannot attach `{name}` to {on}"))?;
+        Ok(())
+    }
+
+    /// Has what sockets send to the interface `on` counted and dropped.
+    pub(super) fn count_sent(&mut self, on: &str) -> Result<()> {
+        let program = self.ebpf.program_mut("sink_sent").context("no program sink_sent")?;
+        let program: &mut SchedClassifier = program.try_into()?;
+        program.load()?;
+        program.attach(on, TcAttachType::Ingress).with_context(|| format!("cannot attach `sink_sent` to {on}"))?;
         Ok(())
     }
 

@@ -7,6 +7,7 @@ mod rows;
 mod rule_write;
 mod tables;
 mod targets;
+mod user_space;
 
 #[path = "../../../ebpf/src/bench/traffic.rs"]
 mod traffic;
@@ -16,6 +17,7 @@ use std::{fs, path::PathBuf};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
+use self::rows::Site;
 use crate::{
     machine,
     report::{self, Outcomes},
@@ -73,10 +75,12 @@ impl Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     options.check()?;
     let cores = std::thread::available_parallelism()?.get();
-    machine::pin(options.core.unwrap_or(cores - 1))?;
+    let core = options.core.unwrap_or(cores - 1);
+    let site = Site { seconds: options.seconds, beside: if core == 0 { cores - 1 } else { 0 } };
+    machine::pin(core)?;
     machine::go_first()?;
     let memory = memory::measure()?;
-    let mut rows = prepare(options)?;
+    let mut rows = prepare(options, &site)?;
     let outcomes = rounds::measure(&mut rows, options.runs.into())?;
     println!("{}", report::table(&outcomes));
     println!("{memory}");
@@ -86,13 +90,26 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     write(options, &outcomes)
 }
 
-fn prepare(options: &Options) -> Result<Vec<Box<dyn Row>>> {
-    let wanted: Vec<_> = rows::ALL.iter().filter(|plan| options.wants(plan.name)).collect();
+fn prepare(options: &Options, site: &Site) -> Result<Vec<Box<dyn Row>>> {
+    let mut wanted: Vec<_> = rows::ALL.iter().filter(|plan| options.wants(plan.name)).collect();
+    let mut obstacles = Vec::new();
+    wanted.retain(|plan| {
+        let obstacle = plan.obstacle();
+        obstacles.extend(obstacle.iter().map(|obstacle| format!("row {} is not measured: {obstacle}", plan.name)));
+        obstacle.is_none()
+    });
+    // What was asked for by name is not left out.
+    if !options.rows.is_empty() && !obstacles.is_empty() {
+        bail!("{}", obstacles.join("; "));
+    }
+    for obstacle in obstacles {
+        eprintln!("{obstacle}");
+    }
     let progress = rounds::bar(wanted.len())?;
     let mut rows = Vec::new();
     for plan in wanted {
         progress.set_message(format!("preparing {}", plan.name));
-        rows.push(plan.prepare(options.seconds).with_context(|| format!("row {}", plan.name))?);
+        rows.push(plan.prepare(site).with_context(|| format!("row {}", plan.name))?);
         progress.inc(1);
     }
     progress.finish_and_clear();

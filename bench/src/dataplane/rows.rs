@@ -6,6 +6,7 @@ use crate::{
     dataplane::{
         forwarding::{Forwarding, Load, Relay},
         rule_write::RuleWrite,
+        user_space::{self, UserSpace},
     },
     rounds::Row,
 };
@@ -14,6 +15,8 @@ use crate::{
 pub(super) enum Subject {
     /// A way through the kernel.
     Forwarding(Load),
+    /// A process that relays.
+    UserSpace(user_space::Relay),
     /// Writing rules.
     RuleWrite,
 }
@@ -45,6 +48,12 @@ pub(super) const ALL: &[Plan] = &[
     relay("copies-4", copies(4), "forward-1024"),
     relay("copies-8", copies(8), "forward-1024"),
     relay("generic", Load { streams_log2: 10, relay: Relay::Generic, ..Load::PLAIN }, "forward-1024"),
+    Plan { name: "rtpengine-user", subject: Subject::UserSpace(user_space::Relay::Rtpengine), ratio_to: None },
+    Plan {
+        name: "io-uring",
+        subject: Subject::UserSpace(user_space::Relay::Undertone),
+        ratio_to: Some("rtpengine-user"),
+    },
     Plan { name: "rule-write", subject: Subject::RuleWrite, ratio_to: None },
 ];
 
@@ -77,14 +86,31 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 }
 
 impl Plan {
-    /// Builds what the row needs, with measurements of `seconds`.
-    pub(super) fn prepare(&self, seconds: f64) -> Result<Box<dyn Row>> {
+    /// Why the row cannot be measured here, if so.
+    pub(super) fn obstacle(&self) -> Option<String> {
+        match &self.subject {
+            Subject::UserSpace(relay) => relay.obstacle(),
+            Subject::Forwarding(_) | Subject::RuleWrite => None,
+        }
+    }
+
+    /// Builds what the row needs.
+    pub(super) fn prepare(&self, site: &Site) -> Result<Box<dyn Row>> {
         let (name, ratio_to) = (self.name, self.ratio_to);
         Ok(match &self.subject {
-            Subject::Forwarding(load) => Box::new(Forwarding::new(name, ratio_to, *load, seconds)?),
+            Subject::Forwarding(load) => Box::new(Forwarding::new(name, ratio_to, *load, site.seconds)?),
+            Subject::UserSpace(relay) => Box::new(UserSpace::new(name, ratio_to, *relay, site.beside, site.seconds)?),
             Subject::RuleWrite => Box::new(RuleWrite::new(name)?),
         })
     }
+}
+
+/// Where and for how long rows are measured.
+pub(super) struct Site {
+    /// How long one measurement takes.
+    pub(super) seconds: f64,
+    /// A core beside the one that is measured.
+    pub(super) beside: usize,
 }
 
 #[cfg(test)]

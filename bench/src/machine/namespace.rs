@@ -47,7 +47,6 @@ impl Namespace {
     }
 
     /// A path that names it, for as long as it is there.
-    #[expect(dead_code, reason = "links between namespaces")]
     pub(crate) fn path(&self) -> String {
         use std::os::fd::AsRawFd as _;
         format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd())
