@@ -21,6 +21,10 @@ pub struct Rtp {
 
 const GAP_MIN: u32 = coarse(GAP_MS_MIN * 1_000_000);
 
+/// What looks like a gap from here on is a time of at most a second before the last packet's: packets of one stream may
+/// be taken by two CPUs in turn, the later one with the earlier time.
+const EARLIER_MIN: u32 = coarse(1_000_000_000).wrapping_neg();
+
 /// A transit time that differs by more than this many ticks is a sender's new timestamp offset, not jitter.
 const TRANSIT_STEP_MAX: u32 = 1 << 24;
 
@@ -48,11 +52,14 @@ impl Row {
         live.bytes.store(live.bytes.load().wrapping_add(length as u64));
         let now = coarse(now_ns);
         let gap = now.wrapping_sub(live.last_seen.load());
-        live.last_seen.store(now);
         if gap >= GAP_MIN && packets > 0 {
+            if gap >= EARLIER_MIN {
+                return;
+            }
             let account = &self.account;
             account.longest_gap.store(account.longest_gap.load().max(gap));
         }
+        live.last_seen.store(now);
     }
 
     /// Leaves a counted packet out of the RTP sequence: RTCP on the same port.
@@ -287,6 +294,22 @@ mod tests {
         }
         let gap_ms = row.statistics(Clock::Hz8000).longest_gap_ns / 1_000_000;
         assert!((258..=262).contains(&gap_ms), "{gap_ms}");
+    }
+
+    #[test]
+    fn a_packet_from_a_little_before_the_last_is_no_gap() {
+        let row = Row::default();
+        for at_ms in [1_000_u64, 1_020, 1_019, 1_040] {
+            row.count(172, at_ms * 1_000_000);
+        }
+        let statistics = row.statistics(Clock::Hz8000);
+        assert_eq!((statistics.packets, statistics.longest_gap_ns), (4, 0));
+
+        // The time of the last packet does not go back: a gap is measured from the latest.
+        row.count(172, 1_000 * 1_000_000);
+        row.count(172, 1_080 * 1_000_000);
+        let gap_ms = row.statistics(Clock::Hz8000).longest_gap_ns / 1_000_000;
+        assert!((38..=42).contains(&gap_ms), "{gap_ms}");
     }
 
     #[test]
