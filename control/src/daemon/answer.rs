@@ -61,21 +61,16 @@ impl Daemon {
     }
 
     fn answer_streams(&self, ports: &[PortName]) -> Answer {
+        let named = |name: &PortName| {
+            self.find(*name).and_then(|at| self.dataplane.report(at).map_err(|error| refused(&error)))
+        };
+        let reports = if ports.is_empty() { Ok(self.dataplane.reports()) } else { ports.iter().map(named).collect() };
+        // Read after the reports: a packet that comes between would be in the future.
         let now_ns = monotonic_ns();
-        if ports.is_empty() {
-            return Answer::Streams(
-                self.dataplane.reports().iter().map(|report| Stream::new(report, now_ns)).collect(),
-            );
+        match reports {
+            Ok(reports) => Answer::Streams(reports.iter().map(|report| Stream::new(report, now_ns)).collect()),
+            Err(refusal) => Answer::Error(refusal),
         }
-        let mut streams = Vec::new();
-        for name in ports {
-            let report = self.find(*name).and_then(|at| self.dataplane.report(at).map_err(|error| refused(&error)));
-            match report {
-                Ok(report) => streams.push(Stream::new(&report, now_ns)),
-                Err(refusal) => return Answer::Error(refusal),
-            }
-        }
-        Answer::Streams(streams)
     }
 
     fn add_relay(&self, relay: Relay, rtcp: bool) -> Result<Vec<String>, Refusal> {

@@ -37,7 +37,12 @@ pub trait Fabric {
     /// Puts an interface into a device slot. `copies`: its frames pass the egress program.
     fn set_device(&mut self, slot: u8, interface: u32, copies: bool) -> Result<(), FabricError>;
 
-    /// Makes shape `index` a list of interfaces, each with whether it carries copies.
+    /// Whether device slot `slot` holds `interface` still: the kernel drops interfaces that go.
+    fn has_device(&self, _slot: u8, _interface: u32) -> bool {
+        true
+    }
+
+    /// Makes shape `index` a list of interfaces, each with whether it carries copies. Those that are gone leave a hole.
     fn set_shape(&mut self, index: u16, interfaces: &[(u32, bool)]) -> Result<(), FabricError>;
 
     /// Returns when every packet that was under way has left: what it could have seen may be used again.

@@ -16,6 +16,6 @@ mod way;
 pub use fabric::{Fabric, FabricError};
 pub use memory::{HeapMemory, Memory};
 pub use mos::{Quality, mos};
-pub use plane::{Capacity, Plane, PlaneError, StreamReport};
+pub use plane::{Capacity, Plane, PlaneError, Refused, StreamReport, groups_for, streams_copied};
 pub use relay::{Clock, CopyId, Dscp, End, Kind, Mixer, MonitorPort, Node, Policy, Relay};
 pub use way::{Link, Way};

@@ -115,9 +115,12 @@ impl<F: Fabric> Plane<F> {
         if !entry.resolved {
             return;
         }
+        let Some(interface) = self.devices.interface(entry.device) else {
+            return self.devices.adopt_gone(entry.device);
+        };
         let [a, b, c] = entry.macs.map(u32::to_ne_bytes);
         let link = Link {
-            interface: self.devices.interface(entry.device),
+            interface,
             tags: [entry.outer, entry.inner].into_iter().take(entry.tags as usize).collect(),
             mac: [b[2], b[3], c[0], c[1], c[2], c[3]],
             mtu: entry.mtu,
@@ -129,6 +132,9 @@ impl<F: Fabric> Plane<F> {
     fn adopt_shapes(&mut self, row: RowIndex, group: u16) {
         let Some(cell) = self.fabric.memory().group(group).filter(|_| group != 0) else { return };
         let copies: Vec<u8> = (0..cell.count() as usize).map(|index| cell.device(index)).collect();
+        for slot in &copies {
+            self.devices.adopt_gone(*slot);
+        }
         let shapes = cell.shapes();
         let device = |hop: u16| {
             self.fabric.memory().hop(hop).and_then(undertone_abi::Published::read::<Hop>).map(|hop| hop.device)

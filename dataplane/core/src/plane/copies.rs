@@ -31,22 +31,26 @@ impl<F: Fabric> Plane<F> {
             self.ways.hold(to.ip(), row, &mut self.fabric);
         }
         self.stream_mut(row, at)?.copies.push((id, port));
-        if let Err(error) = self.refresh(row) {
+        let result = self.refresh(row);
+        if result.is_err() {
             self.stream_mut(row, at)?.copies.pop();
             self.release_monitor(port, row);
-            return Err(error);
         }
-        Ok(id)
+        self.counted(result.map(|()| id))
     }
 
-    /// Ends a copy of the stream at `at`.
+    /// Ends a copy of the stream at `at`. Nothing has changed after an error.
     pub fn remove_copy(&mut self, at: SocketAddr, id: CopyId) -> Result<(), PlaneError> {
         let row = self.row(at)?;
         let copies = &mut self.stream_mut(row, at)?.copies;
         let index = copies.iter().position(|(other, _)| *other == id).ok_or(PlaneError::NoCopy { port: at })?;
-        let (_, port) = copies.remove(index);
-        self.release_monitor(port, row);
-        self.refresh(row)
+        let copy = copies.remove(index);
+        let result = self.refresh(row);
+        match result {
+            Ok(()) => self.release_monitor(copy.1, row),
+            Err(_) => self.stream_mut(row, at)?.copies.insert(index, copy),
+        }
+        self.counted(result)
     }
 
     /// Says where the local mixer is: at the far end of a link whose near end is `link`, with this MAC address.
@@ -63,7 +67,8 @@ impl<F: Fabric> Plane<F> {
         self.mixer = Some(mixer);
         let copied: Vec<_> =
             self.streams.iter().filter(|(_, stream)| !stream.copies.is_empty()).map(|(row, _)| *row).collect();
-        copied.into_iter().try_for_each(|row| self.refresh(row))
+        let result = copied.into_iter().map(|row| self.follow(row)).fold(Ok(()), Result::and);
+        self.counted(result)
     }
 
     pub(super) fn release_monitor(&mut self, port: MonitorPort, row: RowIndex) {
@@ -87,11 +92,12 @@ impl<F: Fabric> Plane<F> {
         for (index, (slot, copy)) in placed.into_iter().enumerate() {
             plan.copies[index] = copy;
             plan.devices[index] = slot;
-            plan.interfaces[index] = self.devices.interface(slot);
+            plan.interfaces[index] = self.devices.interface(slot).unwrap_or(0);
         }
         let fabric = &mut self.fabric;
-        let count = self.groups.count;
-        let group = self.groups.take(|| fabric.settle()).ok_or(PlaneError::GroupsFull { groups: count })?;
+        let has_one = self.streams.get(&row).is_some_and(|stream| stream.group != 0);
+        let groups = self.groups.max();
+        let group = self.groups.take(has_one, || fabric.settle()).ok_or(PlaneError::GroupsFull { groups })?;
         if let Some(cell) = self.fabric.memory().group(group) {
             cell.write(&plan);
         }
@@ -150,6 +156,13 @@ impl<F: Fabric> Plane<F> {
         if F::ROUTED_BY_KERNEL {
             return Ok(Shapes::default());
         }
+        match self.try_shapes(row, placed) {
+            Err(PlaneError::ShapesFull) if self.make_room() => self.try_shapes(row, placed),
+            result => result,
+        }
+    }
+
+    fn try_shapes(&mut self, row: RowIndex, placed: &[Placed]) -> Result<Shapes, PlaneError> {
         let copies: Vec<u8> = placed.iter().map(|(slot, _)| *slot).collect();
         let ahead = |slot: u8| [&[slot], copies.as_slice()].concat();
         let party = self.streams.get(&row).and_then(|stream| self.ways.interface(stream.towards));

@@ -10,12 +10,14 @@ use crate::Fabric;
 /// The devices that packets leave through, and the lists of them that copies are broadcast by.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Devices {
-    slots: Vec<Device>,
+    /// By number; `None` where another may be put.
+    slots: Vec<Option<Device>>,
     shapes: HashMap<Vec<u8>, u16>,
 }
 
 #[derive(Clone, Debug)]
 struct Device {
+    /// Its index; 0 for one of an earlier process that is gone.
     interface: u32,
     /// Whether its frames pass the egress program. Once true, it stays.
     copies: bool,
@@ -24,16 +26,28 @@ struct Device {
 impl Devices {
     /// The slot of an interface.
     pub(super) fn slot(&mut self, interface: u32, fabric: &mut impl Fabric) -> Result<u8, PlaneError> {
-        if let Some(slot) = self.slots.iter().position(|device| device.interface == interface) {
+        let has = |slot: &Option<Device>| slot.as_ref().is_some_and(|device| device.interface == interface);
+        if let Some(slot) = self.slots.iter().position(has) {
             return Ok(slot as u8);
         }
-        if self.slots.len() >= DEVICES_MAX as usize {
+        let slot = self.slots.iter().position(Option::is_none).unwrap_or(self.slots.len());
+        if slot >= DEVICES_MAX as usize {
             return Err(PlaneError::DevicesFull);
         }
-        let slot = self.slots.len() as u8;
-        fabric.set_device(slot, interface, false).map_err(PlaneError::Fabric)?;
-        self.slots.push(Device { interface, copies: false });
-        Ok(slot)
+        fabric.set_device(slot as u8, interface, false).map_err(PlaneError::Fabric)?;
+        self.put(slot, Device { interface, copies: false });
+        Ok(slot as u8)
+    }
+
+    /// Puts a device back wherever it stands, if the kernel has dropped it: its interface went, and came again under
+    /// the same index.
+    pub(super) fn restore(&mut self, slot: u8, fabric: &mut impl Fabric) -> Result<(), PlaneError> {
+        let Some(device) = self.device(slot).cloned() else { return Ok(()) };
+        if fabric.has_device(slot, device.interface) {
+            return Ok(());
+        }
+        fabric.set_device(slot, device.interface, device.copies).map_err(PlaneError::Fabric)?;
+        self.set_shapes_with(slot, fabric)
     }
 
     /// Makes the frames of a device pass the egress program.
@@ -41,14 +55,13 @@ impl Devices {
     /// The kernel runs one program for all frames that it sends through a device at once, so that every entry of the
     /// device changes first, and frames that left under the old entries are waited for.
     pub(super) fn carry_copies(&mut self, slot: u8, fabric: &mut impl Fabric) -> Result<(), PlaneError> {
-        let Some(device) = self.slots.get_mut(slot as usize).filter(|device| !device.copies) else { return Ok(()) };
+        let Some(Some(device)) = self.slots.get_mut(slot as usize) else { return Ok(()) };
+        if device.copies {
+            return Ok(());
+        }
         fabric.set_device(slot, device.interface, true).map_err(PlaneError::Fabric)?;
         device.copies = true;
-        for (slots, index) in &self.shapes {
-            if slots.contains(&slot) {
-                fabric.set_shape(*index, &self.interfaces(slots)).map_err(PlaneError::Fabric)?;
-            }
-        }
+        self.set_shapes_with(slot, fabric)?;
         fabric.settle();
         Ok(())
     }
@@ -68,21 +81,34 @@ impl Devices {
         Ok(index)
     }
 
+    /// Takes back every shape that is not in `shapes`, and then every slot that is neither in `slots` nor in a shape.
+    /// What was taken back may be used again after [`Fabric::settle`].
+    pub(super) fn sweep(&mut self, slots: &HashSet<u8>, shapes: &HashSet<u16>) {
+        self.shapes.retain(|_, index| shapes.contains(index));
+        let in_shapes: HashSet<u8> = self.shapes.keys().flatten().copied().collect();
+        for (slot, device) in (0_u8..).zip(&mut self.slots) {
+            if !slots.contains(&slot) && !in_shapes.contains(&slot) {
+                *device = None;
+            }
+        }
+    }
+
     /// Takes over the slots of an earlier process, and gives those that carry copies this process's program.
     pub(super) fn adopt(&mut self, devices: &[(u8, u32, bool)], fabric: &mut impl Fabric) -> Result<(), PlaneError> {
         for (slot, interface, copies) in devices {
-            let slot = *slot as usize;
-            if slot >= DEVICES_MAX as usize {
-                continue;
+            if *slot < DEVICES_MAX as u8 {
+                self.put(*slot as usize, Device { interface: *interface, copies: *copies });
+                fabric.set_device(*slot, *interface, *copies).map_err(PlaneError::Fabric)?;
             }
-            // A slot whose interface is gone stays taken: hops may name it.
-            while self.slots.len() <= slot {
-                self.slots.push(Device { interface: 0, copies: false });
-            }
-            self.slots[slot] = Device { interface: *interface, copies: *copies };
-            fabric.set_device(slot as u8, *interface, *copies).map_err(PlaneError::Fabric)?;
         }
         Ok(())
+    }
+
+    /// Keeps the slot of an earlier process whose interface is gone, since a hop or a group names it.
+    pub(super) fn adopt_gone(&mut self, slot: u8) {
+        if slot < DEVICES_MAX as u8 && self.device(slot).is_none() {
+            self.put(slot as usize, Device { interface: 0, copies: false });
+        }
     }
 
     /// Remembers a shape of an earlier process.
@@ -100,21 +126,36 @@ impl Devices {
         Ok(())
     }
 
-    /// The interface in a slot.
-    pub(super) fn interface(&self, slot: u8) -> u32 {
-        self.slots.get(slot as usize).map_or(0, |device| device.interface)
+    /// The interface in a slot; `None` when there is none, or it is gone.
+    pub(super) fn interface(&self, slot: u8) -> Option<u32> {
+        self.device(slot).map(|device| device.interface).filter(|interface| *interface != 0)
     }
 
     /// How many devices and shapes there are.
     pub(super) fn count(&self) -> (usize, usize) {
-        (self.slots.len(), self.shapes.len())
+        (self.slots.iter().flatten().count(), self.shapes.len())
+    }
+
+    fn device(&self, slot: u8) -> Option<&Device> {
+        self.slots.get(slot as usize)?.as_ref()
+    }
+
+    fn put(&mut self, slot: usize, device: Device) {
+        if self.slots.len() <= slot {
+            self.slots.resize(slot + 1, None);
+        }
+        self.slots[slot] = Some(device);
+    }
+
+    fn set_shapes_with(&self, slot: u8, fabric: &mut impl Fabric) -> Result<(), PlaneError> {
+        for (slots, index) in self.shapes.iter().filter(|(slots, _)| slots.contains(&slot)) {
+            fabric.set_shape(*index, &self.interfaces(slots)).map_err(PlaneError::Fabric)?;
+        }
+        Ok(())
     }
 
     fn interfaces(&self, slots: &[u8]) -> Vec<(u32, bool)> {
-        slots
-            .iter()
-            .filter_map(|slot| self.slots.get(*slot as usize))
-            .map(|device| (device.interface, device.copies))
-            .collect()
+        let device = |slot: &u8| self.device(*slot).map_or((0, false), |device| (device.interface, device.copies));
+        slots.iter().map(device).collect()
     }
 }

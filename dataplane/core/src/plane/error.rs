@@ -115,19 +115,31 @@ pub enum PlaneError {
         port: SocketAddr,
     },
     /// No replication group left.
-    #[error("all {groups} replication groups are in use; raise `groups` in the configuration")]
+    #[error(
+        "{groups} streams are being copied, and there is room for no more: end the copies of one, or raise `groups` in \
+         the configuration"
+    )]
     GroupsFull {
-        /// How many there are.
+        /// How many there is room for.
         groups: u32,
     },
     /// No next hop left.
-    #[error("all {HOPS_MAX} next hops are in use")]
+    #[error(
+        "all {HOPS_MAX} next hops are in use, so that packets take the kernel's path: reach parties through a gateway, or \
+         spread them over more nodes"
+    )]
     HopsFull,
     /// No device slot left.
-    #[error("all {DEVICES_MAX} output devices are in use")]
+    #[error(
+        "all {DEVICES_MAX} output devices are in use, so that packets take the kernel's path: route over fewer interfaces, \
+         or use VLANs, which take no device of their own"
+    )]
     DevicesFull,
     /// No shape left.
-    #[error("all {SHAPES_MAX} combinations of output devices are in use")]
+    #[error(
+        "all {SHAPES_MAX} combinations of output devices are in use: send copies over fewer different devices, or end \
+         some"
+    )]
     ShapesFull,
     /// No mixer to divert to.
     #[error("there is no local mixer")]

@@ -14,6 +14,7 @@ mod groups;
 mod hops;
 mod numbers;
 mod report;
+mod room;
 mod rules;
 mod ways;
 
@@ -27,7 +28,9 @@ use undertone_abi::{Address, Kind, Local, RowIndex, Rule, limits::MEDIA_ADDRESSE
 use self::{devices::Devices, groups::Groups, hops::Hops, ways::Ways};
 pub use self::{
     error::PlaneError,
+    groups::{groups_for, streams_copied},
     report::{Capacity, StreamReport},
+    room::Refused,
 };
 use crate::{CopyId, End, Fabric, Memory, Mixer, MonitorPort, Node, Relay, relay};
 
@@ -42,6 +45,11 @@ pub struct Plane<F> {
     devices: Devices,
     groups: Groups,
     next_copy: u32,
+    refused: Refused,
+    /// How often something has ended while a way had no room.
+    ended: usize,
+    /// Whether there was no room to be made, and nothing has ended since.
+    in_vain: bool,
 }
 
 /// One direction of a relay: what arrives at one port.
@@ -90,6 +98,9 @@ impl<F: Fabric> Plane<F> {
             devices: Devices::default(),
             groups,
             next_copy: 0,
+            refused: Refused::default(),
+            ended: 0,
+            in_vain: false,
         })
     }
 
@@ -141,21 +152,24 @@ impl<F: Fabric> Plane<F> {
             return Err(PlaneError::NotPartners { a: relay.a.local, b: relay.b.local });
         }
         let mut moved = Vec::new();
+        let mut before = Vec::new();
         for (row, next) in directions(relay, rows) {
             let Some(stream) = self.streams.get_mut(&row) else { continue };
             if (stream.end.peer, stream.end.learn) != (next.end.peer, next.end.learn) {
                 moved.push(row);
             }
-            let old = stream.towards;
-            if stream.other.peer != next.other.peer {
-                stream.towards = next.towards;
-            }
-            let new = stream.towards;
-            *stream = Stream { end: next.end, other: next.other, kind: next.kind, clock: next.clock, ..stream.clone() };
-            self.ways.swap(old, new, row, &mut self.fabric);
+            let towards = if stream.other.peer == next.other.peer { stream.towards } else { next.towards };
+            let now = Stream { towards, ..stream.with(&next) };
+            before.push((row, std::mem::replace(stream, now)));
+            self.ways.hold(towards, row, &mut self.fabric);
         }
-        for row in rows {
-            self.refresh(row)?;
+        let result = rows.iter().try_for_each(|row| self.refresh(*row));
+        if result.is_err() {
+            self.take_back(before);
+            return self.counted(result);
+        }
+        for (row, was) in before {
+            self.ways.release(was.towards, row, &mut self.fabric);
         }
         for row in moved {
             if let Some(row) = self.fabric.memory().row(row) {
@@ -163,6 +177,18 @@ impl<F: Fabric> Plane<F> {
             }
         }
         Ok(())
+    }
+
+    /// Makes changed streams what they were.
+    fn take_back(&mut self, before: Vec<(RowIndex, Stream)>) {
+        for (row, was) in before {
+            let Some(stream) = self.streams.get_mut(&row) else { continue };
+            let now = stream.towards;
+            *stream = Stream { towards: was.towards, ..stream.with(&was) };
+            self.ways.release(now, row, &mut self.fabric);
+            // What it needs was there a moment ago.
+            let _ = self.follow(row);
+        }
     }
 
     /// Removes the relay that the media port `at` belongs to, both directions.
@@ -183,7 +209,9 @@ impl<F: Fabric> Plane<F> {
             self.groups.release(stream.group);
             self.fabric.close(row);
         }
+        self.in_vain = false;
         self.sweep_hops();
+        self.retry();
         Ok(())
     }
 
@@ -193,8 +221,12 @@ impl<F: Fabric> Plane<F> {
         if divert && self.mixer.is_none() {
             return Err(PlaneError::NoMixer);
         }
-        self.stream_mut(row, at)?.divert = divert;
-        self.refresh(row)
+        let was = std::mem::replace(&mut self.stream_mut(row, at)?.divert, divert);
+        let result = self.refresh(row);
+        if result.is_err() {
+            self.stream_mut(row, at)?.divert = was;
+        }
+        self.counted(result)
     }
 
     /// Adds to the sequence number of every packet that the stream at `at` sends on: as many as the mixer slipped in.
@@ -259,6 +291,13 @@ impl<F: Fabric> Plane<F> {
             return Err(PlaneError::Fabric(error));
         }
         Ok(())
+    }
+}
+
+impl Stream {
+    /// This stream with what a relay says as `other` has it.
+    fn with(&self, other: &Self) -> Self {
+        Self { end: other.end, other: other.other, kind: other.kind, clock: other.clock, ..self.clone() }
     }
 }
 

@@ -7,7 +7,7 @@ use undertone_abi::{
     limits::{DEVICES_MAX, HOPS_MAX, SHAPES_MAX},
 };
 
-use super::{Plane, PlaneError};
+use super::{Plane, PlaneError, Refused};
 use crate::{Clock, CopyId, Fabric, Kind, Memory as _, MonitorPort};
 
 /// One stream, as it is now.
@@ -62,6 +62,10 @@ pub struct Capacity {
     pub destinations: usize,
     /// Those of them whose next hop is known.
     pub destinations_resolved: usize,
+    /// Those for whose next hop or output device there is no room: packets there take the kernel's path.
+    pub destinations_without_room: usize,
+    /// How often there was no room.
+    pub refused: Refused,
 }
 
 impl<F: Fabric> Plane<F> {
@@ -95,7 +99,7 @@ impl<F: Fabric> Plane<F> {
             streams: self.streams.len(),
             ports: range * self.node.addresses.len(),
             groups: self.groups.held(),
-            groups_max: self.groups.count.saturating_sub(1),
+            groups_max: self.groups.max(),
             hops: self.hops.held(),
             hops_max: HOPS_MAX - 2,
             devices,
@@ -104,6 +108,8 @@ impl<F: Fabric> Plane<F> {
             shapes_max: SHAPES_MAX - 1,
             destinations,
             destinations_resolved: if F::ROUTED_BY_KERNEL { destinations } else { destinations_resolved },
+            destinations_without_room: self.ways.count_stuck(),
+            refused: self.refused,
         }
     }
 

@@ -6,17 +6,30 @@ use super::{Plane, PlaneError, Stream};
 use crate::{Fabric, Memory as _};
 
 impl<F: Fabric> Plane<F> {
-    /// Writes a row's group and rule as they should be now.
+    /// Writes a row's group and rule as they should be now. Nothing has changed after an error.
     pub(super) fn refresh(&mut self, row: RowIndex) -> Result<(), PlaneError> {
         let Some(stream) = self.streams.get(&row) else { return Ok(()) };
-        let old = stream.group;
         let group = if stream.copies.is_empty() { 0 } else { self.make_group(row)? };
-        if let Some(stream) = self.streams.get_mut(&row) {
-            stream.group = group;
+        self.put_group(row, group);
+        Ok(())
+    }
+
+    /// Writes a row's group and rule as they have to be, now that the world has changed. A stream whose copies find no
+    /// room goes on without them.
+    pub(super) fn follow(&mut self, row: RowIndex) -> Result<(), PlaneError> {
+        let result = self.refresh(row);
+        if result.is_err() {
+            self.put_group(row, 0);
         }
+        result
+    }
+
+    fn put_group(&mut self, row: RowIndex, group: u16) {
+        let Some(stream) = self.streams.get_mut(&row) else { return };
+        let old = std::mem::replace(&mut stream.group, group);
         self.write_rule(row);
         self.groups.release(old);
-        Ok(())
+        self.in_vain &= old == 0;
     }
 
     /// Writes a row's rule as it should be now.

@@ -1,3 +1,5 @@
+mod full;
+
 use std::{cell::RefCell, collections::HashSet, net::Ipv4Addr, rc::Rc};
 
 use undertone_abi::{CopyRule, Endpoint, Hop, Tag};
@@ -13,6 +15,10 @@ struct Asked {
     devices: HashMap<u8, (u32, bool)>,
     shapes: HashMap<u16, Vec<(u32, bool)>>,
     settled: u32,
+    /// Interfaces that are gone: the kernel has dropped them from every list.
+    gone: HashSet<u32>,
+    /// Whether the kernel makes no more lists of devices.
+    shapes_refused: bool,
 }
 
 struct Shell {
@@ -41,10 +47,19 @@ impl Fabric for Shell {
         assert!(self.asked.borrow_mut().open.remove(&row));
     }
     fn set_device(&mut self, slot: u8, interface: u32, copies: bool) -> Result<(), FabricError> {
+        if self.asked.borrow().gone.contains(&interface) {
+            return Err("no such device".into());
+        }
         self.asked.borrow_mut().devices.insert(slot, (interface, copies));
         Ok(())
     }
+    fn has_device(&self, slot: u8, interface: u32) -> bool {
+        self.asked.borrow().devices.get(&slot).is_some_and(|(there, _)| *there == interface)
+    }
     fn set_shape(&mut self, index: u16, interfaces: &[(u32, bool)]) -> Result<(), FabricError> {
+        if self.asked.borrow().shapes_refused {
+            return Err("no memory".into());
+        }
         self.asked.borrow_mut().shapes.insert(index, interfaces.to_vec());
         Ok(())
     }
@@ -89,7 +104,11 @@ fn way(interface: u32, neighbour: &str, mac: u8) -> Way {
 
 impl Bench {
     fn new() -> Self {
-        let memory = Rc::new(HeapMemory::new(3, 16));
+        Self::with_groups(16)
+    }
+
+    fn with_groups(groups: u32) -> Self {
+        let memory = Rc::new(HeapMemory::new(3, groups));
         let asked = Rc::new(RefCell::new(Asked::default()));
         let shell = Shell { memory: Rc::clone(&memory), asked: Rc::clone(&asked) };
         Self { plane: Plane::new(shell, node(), &[]).unwrap(), memory, asked }
@@ -243,11 +262,16 @@ fn full_groups_refuse_and_leave_the_stream_alone() {
         bench.plane.add(&relay).unwrap();
         bench.plane.handle_way("10.1.0.2".parse().unwrap(), Some(way(2, "10.1.0.2", 2))).unwrap();
         let result = bench.plane.add_copy(relay.a.local, MonitorPort::Network(socket("10.1.0.2:7")));
-        assert_eq!(result.is_ok(), index < 15, "{index}: {result:?}");
+        assert_eq!(result.is_ok(), u32::from(index) < streams_copied(16), "{index}: {result:?}");
     }
     let report = bench.plane.report(socket("10.0.0.1:20015")).unwrap();
     assert!(report.copies.is_empty());
     assert_eq!(bench.rule("10.0.0.1:20015").group, 0);
+    assert_eq!(bench.plane.capacity().refused.groups, 5);
+    // What has copies can still be given others, or another way.
+    bench.plane.add_copy(socket("10.0.0.1:20000"), MonitorPort::Network(socket("10.1.0.2:8"))).unwrap();
+    bench.plane.handle_way("10.1.0.2".parse().unwrap(), Some(way(3, "10.3.0.1", 5))).unwrap();
+    assert_eq!(bench.copies("10.0.0.1:20000").1, [(3, true); 3]);
 }
 
 #[test]

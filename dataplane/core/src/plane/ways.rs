@@ -1,11 +1,12 @@
 //! The ways that streams and copies take, and what a change of one changes.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     net::IpAddr,
+    ops::Bound,
 };
 
-use undertone_abi::{RowIndex, limits::HOPS_MAX};
+use undertone_abi::RowIndex;
 
 use super::{
     Plane, PlaneError,
@@ -17,6 +18,10 @@ use crate::{Fabric, Memory as _, Way};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ways {
     destinations: HashMap<IpAddr, Destination>,
+    /// Addresses whose way had no room in the tables; some may have found it since, or be gone.
+    stuck: BTreeSet<IpAddr>,
+    /// The last of them that was tried again: the next one has its turn.
+    tried: Option<IpAddr>,
 }
 
 /// One address that something goes to.
@@ -66,9 +71,32 @@ impl Ways {
         self.destinations.get(&ip).map_or(NOWHERE, |destination| destination.hop)
     }
 
-    /// The interface towards `ip`, when there is a way.
+    /// The interface towards `ip`, when there is a hop.
     pub(super) fn interface(&self, ip: IpAddr) -> Option<u32> {
-        Some(self.destinations.get(&ip)?.way.as_ref()?.link.interface)
+        let destination = self.destinations.get(&ip).filter(|destination| destination.hop != NOWHERE)?;
+        Some(destination.way.as_ref()?.link.interface)
+    }
+
+    /// How many addresses have a way for which there is no room.
+    pub(super) fn count_stuck(&self) -> usize {
+        self.stuck.iter().filter(|ip| self.destinations.get(ip).is_some_and(Destination::is_stuck)).count()
+    }
+
+    pub(super) fn is_any_stuck(&self) -> bool {
+        !self.stuck.is_empty()
+    }
+
+    /// An address whose way had no room, and its way. It is no longer known as such.
+    pub(super) fn next_stuck(&mut self) -> Option<(IpAddr, Way)> {
+        loop {
+            let behind = self.tried.map_or(Bound::Unbounded, Bound::Excluded);
+            let ip = *self.stuck.range((behind, Bound::Unbounded)).next().or_else(|| self.stuck.first())?;
+            self.stuck.remove(&ip);
+            self.tried = Some(ip);
+            if let Some(destination) = self.destinations.get(&ip).filter(|destination| destination.is_stuck()) {
+                return Some((ip, destination.way.clone()?));
+            }
+        }
     }
 
     /// How many addresses are watched, and how many of them have a resolved way.
@@ -91,8 +119,15 @@ impl Ways {
         }
     }
 
-    fn hops(&self) -> HashSet<u16> {
+    /// The hops that lead somewhere.
+    pub(super) fn hops(&self) -> HashSet<u16> {
         self.destinations.values().map(|destination| destination.hop).collect()
+    }
+}
+
+impl Destination {
+    fn is_stuck(&self) -> bool {
+        self.way.is_some() && self.hop == NOWHERE
     }
 }
 
@@ -102,10 +137,20 @@ impl<F: Fabric> Plane<F> {
     /// A neighbour's new MAC address is one write to the tables. A new neighbour or link is one for each row that goes
     /// there. On an error, what goes to `ip` is handed to the kernel path.
     pub fn handle_way(&mut self, ip: IpAddr, way: Option<Way>) -> Result<(), PlaneError> {
+        let before = self.ways.hop(ip);
+        let result = self.follow_way(ip, way);
+        if before != NOWHERE && before != self.ways.hop(ip) {
+            self.retry();
+        }
+        self.counted(result)
+    }
+
+    /// Every stream and copy to `ip` takes `way`. One that finds no room does not keep the others from theirs.
+    pub(super) fn follow_way(&mut self, ip: IpAddr, way: Option<Way>) -> Result<(), PlaneError> {
         if !self.ways.destinations.contains_key(&ip) {
             return Ok(());
         }
-        let (hop, result) = match way.as_ref().map(|way| self.write_hop(way)) {
+        let (hop, mut result) = match way.as_ref().map(|way| self.write_hop(way)) {
             None => (NOWHERE, Ok(())),
             Some(Ok(hop)) => (hop, Ok(())),
             Some(Err(error)) => (NOWHERE, Err(error)),
@@ -114,12 +159,16 @@ impl<F: Fabric> Plane<F> {
         let changed = destination.hop != hop;
         destination.way = way;
         destination.hop = hop;
+        if destination.is_stuck() {
+            self.ways.stuck.insert(ip);
+        }
         if !changed {
             return result;
         }
+        self.in_vain = false;
         let users: Vec<_> = destination.users.keys().copied().collect();
         for row in users {
-            self.refresh(row)?;
+            result = result.and(self.follow(row));
         }
         self.sweep_hops();
         result
@@ -133,12 +182,21 @@ impl<F: Fabric> Plane<F> {
         let new = IpAddr::from(learned.address);
         let old = std::mem::replace(&mut stream.towards, new);
         self.ways.swap(old, new, partner, &mut self.fabric);
-        self.refresh(partner)
+        let result = self.follow(partner);
+        self.counted(result)
     }
 
     /// Writes the hop of a way, and says which it is.
     fn write_hop(&mut self, way: &Way) -> Result<u16, PlaneError> {
+        match self.try_hop(way) {
+            Err(PlaneError::DevicesFull | PlaneError::HopsFull) if self.make_room() => self.try_hop(way),
+            result => result,
+        }
+    }
+
+    fn try_hop(&mut self, way: &Way) -> Result<u16, PlaneError> {
         let device = self.devices.slot(way.link.interface, &mut self.fabric)?;
+        self.devices.restore(device, &mut self.fabric)?;
         let fabric = &mut self.fabric;
         let hop = self.hops.of(way, || fabric.settle()).ok_or(PlaneError::HopsFull)?;
         if let Some(cell) = self.fabric.memory().hop(hop) {
@@ -156,11 +214,16 @@ impl<F: Fabric> Plane<F> {
             let used = self.hops_in_tables();
             self.hops.sweep_adopted(&used);
         }
-        // Worth a look only when many are held: a look costs the number of destinations.
-        if self.hops.held() < HOPS_MAX / 2 && self.hops.held() < 2 * self.ways.destinations.len() as u32 + 16 {
+        // A look costs the number of destinations. When the hops are all held, room is made whatever it costs.
+        if self.hops.held() < 2 * self.ways.destinations.len() as u32 + 16 {
             return;
         }
         let used = self.ways.hops();
+        self.sweep_hops_but(&used);
+    }
+
+    /// Takes back every hop that is not in `used`.
+    pub(super) fn sweep_hops_but(&mut self, used: &HashSet<u16>) {
         let memory = self.fabric.memory();
         self.hops.sweep(
             |hop| used.contains(&hop),
