@@ -6,7 +6,7 @@ mod privileged {
     use aya::maps::{Array, Map, MapData};
     use undertone_tests::{
         Result,
-        lab::{Bpffs, Family, Lab, Process, program, wait_for},
+        lab::{Bpffs, Family, Lab, Process, program},
     };
 
     use crate::paths::bed::failed;
@@ -53,7 +53,16 @@ mod privileged {
         let lab = Lab::three_way()?;
         let bpffs = Bpffs::mount(&lab.directory().join("bpf"))?;
         let pins = bpffs.path().join("pins");
-        let table: [(String, &[&str]); 4] = [
+        lab.appliance.ip("link set agent down")?;
+        let table: [(String, &[&str]); 6] = [
+            (
+                format!("interfaces = [\"nowhere\"]\npath = \"fastest\"\npins = \"{}\"", pins.display()),
+                &["no interface `nowhere`", "ip link"],
+            ),
+            (
+                format!("interfaces = [\"caller\", \"agent\"]\npins = \"{}\"", pins.display()),
+                &["`agent` is down", "ip link set agent up"],
+            ),
             (
                 format!("interfaces = [\"nowhere\"]\npath = \"native\"\npins = \"{}\"", pins.display()),
                 &["no interface `nowhere`", "ip link"],
@@ -70,8 +79,39 @@ mod privileged {
         ];
         for (media, parts) in table {
             assert_says(&refusal(&lab, &configuration(&lab, &media)?)?, parts);
+            assert!(!pins.exists(), "half of it was left pinned");
         }
         Ok(())
+    }
+
+    #[test]
+    fn a_second_daemon_does_not_touch_what_the_first_has_pinned() -> Result<()> {
+        let lab = Lab::three_way()?;
+        let bpffs = Bpffs::mount(&lab.directory().join("bpf"))?;
+        let pins = bpffs.path().join("pins");
+        let media = format!("interfaces = [\"caller\"]\npath = \"native\"\npins = \"{}\"", pins.display());
+        let mut first = daemon(&lab, &configuration(&lab, &media)?, &pins)?;
+        let before = entries(&pins)?;
+        let config = configuration(&lab, &media)?;
+        let elsewhere = fs::read_to_string(&config).map_err(failed)?.replace("control.sock", "another.sock");
+        fs::write(&config, elsewhere).map_err(failed)?;
+        let holder = first.pid().to_string();
+        assert_says(&refusal(&lab, &config)?, &["has the pin folder", &holder, "stop it first"]);
+        assert_eq!(entries(&pins)?, before, "nothing was touched");
+        assert!(first.exit_status()?.is_none(), "the first daemon runs on");
+        first.kill9()?;
+        daemon(&lab, &config, &pins)?;
+        Ok(())
+    }
+
+    /// Starts a daemon, and waits until it is there for good.
+    fn daemon(lab: &Lab, config: &Path, pins: &Path) -> Result<Process> {
+        let mut command = lab.appliance.command(program("undertone")?);
+        command.arg("run").arg("--config").arg(config);
+        let mut daemon = Process::spawn("undertone", command)?;
+        daemon.wait_for_line("ready", SOON)?;
+        assert!(pins.join("link-caller-xdp-native").exists(), "the program is attached");
+        Ok(daemon)
     }
 
     #[test]
@@ -81,11 +121,7 @@ mod privileged {
         let pins = bpffs.path().join("pins");
         let media = format!("interfaces = [\"caller\"]\npath = \"native\"\npins = \"{}\"", pins.display());
         let config = configuration(&lab, &media)?;
-        let mut command = lab.appliance.command(program("undertone")?);
-        command.arg("run").arg("--config").arg(&config);
-        let mut daemon = Process::spawn("undertone", command)?;
-        wait_for("the program to be attached", SOON, || pins.join("link-caller-xdp-native").exists().then_some(()))?;
-        daemon.kill9()?;
+        daemon(&lab, &config, &pins)?.kill9()?;
         set_version(&pins.join("META"), 77)?;
         let before = entries(&pins)?;
         let ours = undertone_abi::ABI_VERSION.to_string();

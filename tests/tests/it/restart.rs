@@ -3,12 +3,18 @@
 mod privileged {
     use std::{
         fs,
+        os::unix::fs::PermissionsExt as _,
         path::{Path, PathBuf},
         sync::atomic::{AtomicBool, Ordering},
         thread,
         time::{Duration, Instant},
     };
 
+    use aya::programs::{
+        links::{FdLink, PinnedLink},
+        loaded_programs,
+    };
+    use undertone_abi::limits::HEARTBEAT_STALE_MS;
     use undertone_tests::{
         Result,
         lab::{Bpffs, Family, Lab, Process, program, wait_for},
@@ -24,11 +30,11 @@ mod privileged {
 
     /// A lab with a daemon in its appliance.
     struct Scene {
-        lab: Lab,
-        bpffs: Bpffs,
         caller: Endpoint,
         agent: Endpoint,
         monitor: Endpoint,
+        bpffs: Bpffs,
+        lab: Lab,
     }
 
     impl Scene {
@@ -38,7 +44,7 @@ mod privileged {
             let caller = bind(&lab.caller, Family::V4)?;
             let agent = bind(&lab.agent, Family::V4)?;
             let monitor = bind(&lab.monitor, Family::V4)?;
-            Ok(Self { lab, bpffs, caller, agent, monitor })
+            Ok(Self { caller, agent, monitor, bpffs, lab })
         }
 
         fn pins(&self) -> PathBuf {
@@ -89,7 +95,11 @@ mod privileged {
         }
 
         fn start(&self, config: &Path) -> Result<Process> {
-            let mut command = self.lab.appliance.command(program("undertone")?);
+            self.start_program(&program("undertone")?, config)
+        }
+
+        fn start_program(&self, program: &Path, config: &Path) -> Result<Process> {
+            let mut command = self.lab.appliance.command(program);
             command.arg("run").arg("--config").arg(config);
             let daemon = Process::spawn("undertone", command)?;
             wait_for("the daemon to answer with all its ways known", START, || {
@@ -115,6 +125,35 @@ mod privileged {
             } else {
                 Err(failed(String::from_utf8_lossy(&output.stderr)))
             }
+        }
+
+        /// A daemon of another build: the time after which a mixer counts as dead is another in its programs.
+        fn another_build(&self) -> Result<PathBuf> {
+            let mut bytes = fs::read(program("undertone")?).map_err(failed)?;
+            let object = bytes.windows(20).position(is_bpf_object).ok_or_else(|| failed("no programs in it"))?;
+            let stale = [ns(HEARTBEAT_STALE_MS), ns(HEARTBEAT_STALE_MS - 1)];
+            let mut changed = 0;
+            for instruction in bytes[object..].as_chunks_mut::<8>().0.iter_mut().take(OBJECT_INSTRUCTIONS_MAX) {
+                if instruction[0] == JUMP_IF_SIGNED_LESS && instruction[4..] == stale[0] {
+                    instruction[4..].copy_from_slice(&stale[1]);
+                    changed += 1;
+                }
+            }
+            assert!(changed > 0, "the programs compare a time with the mixer's");
+            let path = self.lab.directory().join("undertone-of-another-build");
+            fs::write(&path, bytes).map_err(failed)?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).map_err(failed)?;
+            Ok(path)
+        }
+
+        /// The link to the caller's interface, and the program behind it: the link's number and the program's tag.
+        fn attached(&self) -> Result<(u32, u64)> {
+            let pin = self.pins().join("link-caller-xdp-native");
+            let link: FdLink = PinnedLink::from_pin(pin).map_err(failed)?.into();
+            let link = link.info().map_err(failed)?;
+            let mut programs = loaded_programs().flatten();
+            let program = programs.find(|program| program.id() == link.program_id());
+            Ok((link.id(), program.ok_or_else(|| failed("no program behind the link"))?.tag()))
         }
 
         /// Waits until packets flow to the agent and to the monitor, and forgets them.
@@ -183,6 +222,47 @@ mod privileged {
         scene.caller.send(&sent[0], scene.port())?;
         assert!(scene.agent.wait_for_silence(SOON / 20).is_empty(), "a removed stream ends");
         Ok(())
+    }
+
+    #[test]
+    fn not_a_packet_is_lost_when_another_build_takes_over() -> Result<()> {
+        let scene = Scene::new()?;
+        let config = scene.configure(false)?;
+        let another_build = scene.another_build()?;
+        let mut daemon = scene.start(&config)?;
+        scene.wait_for_media()?;
+        let (link, tag) = scene.attached()?;
+        let mut second = None;
+        let sent = scene.send_while(|| {
+            daemon.terminate()?;
+            second = Some(scene.start_program(&another_build, &config)?);
+            Ok(())
+        })?;
+        for (who, endpoint) in [("agent", &scene.agent), ("monitor", &scene.monitor)] {
+            let received = endpoint.wait_for_packets(sent.len(), SOON)?;
+            assert!(bytes(&received) == sent, "{who}: every packet, in order, as sent");
+        }
+        let (link_after, tag_after) = scene.attached()?;
+        assert_eq!(link_after, link, "the program was replaced behind its link");
+        assert_ne!(tag_after, tag, "another program runs");
+        assert!(scene.pins().join("link-polls").exists(), "and its packets share a time");
+        Ok(())
+    }
+
+    /// More instructions than the object file has.
+    const OBJECT_INSTRUCTIONS_MAX: usize = 1 << 18;
+    /// `BPF_JMP | BPF_JSLT | BPF_K`, RFC 9669, section 4.3.
+    const JUMP_IF_SIGNED_LESS: u8 = 0xc5;
+
+    /// Whether an ELF file for BPF begins here.
+    fn is_bpf_object(bytes: &[u8]) -> bool {
+        const BPF: [u8; 2] = 247_u16.to_le_bytes();
+        bytes.starts_with(b"\x7fELF") && bytes[18..20] == BPF
+    }
+
+    /// Milliseconds as an instruction's constant in nanoseconds.
+    fn ns(ms: u64) -> [u8; 4] {
+        (ms as u32 * 1_000_000).to_le_bytes()
     }
 
     #[test]

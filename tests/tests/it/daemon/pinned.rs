@@ -7,7 +7,7 @@ mod privileged {
     use undertone_dataplane::Dataplane;
     use undertone_tests::{
         Result,
-        lab::{Family, Lab, Process, Site, wait_for},
+        lab::{Bpffs, Family, Lab, Process, Site, wait_for},
         rtp::{Endpoint, Stream},
     };
 
@@ -22,8 +22,9 @@ mod privileged {
     /// A lab whose appliance has a configuration, and what its daemon pins.
     struct Bed {
         operator: Operator,
-        lab: Lab,
         pins: PathBuf,
+        _bpffs: Bpffs,
+        lab: Lab,
     }
 
     /// Two parties and the ports between them.
@@ -38,8 +39,9 @@ mod privileged {
         fn new() -> Result<Self> {
             let lab = Lab::three_way()?;
             let operator = Operator::new(Some(lab.appliance.clone()))?;
-            let pins = format!("/sys/fs/bpf/{}", lab.id()).into();
-            Ok(Self { operator, lab, pins })
+            let bpffs = Bpffs::mount(&lab.directory().join("bpf"))?;
+            let pins = bpffs.path().join("pins");
+            Ok(Self { operator, pins, _bpffs: bpffs, lab })
         }
 
         fn configure(&self, relays: &str) -> Result<()> {
