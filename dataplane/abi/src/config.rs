@@ -2,7 +2,7 @@
 
 use crate::{
     Address, Local,
-    cell::{Word32, release},
+    cell::{Word32, acquire, release},
     limits::{MEDIA_ADDRESS_SLOTS, MEDIA_ADDRESSES_MAX},
 };
 
@@ -31,7 +31,7 @@ pub struct MediaAddressSlot {
     address: [Word32; 4],
     /// 0 for an empty slot, else the local index plus one, and [`MIXER`](Self::MIXER).
     entry: Word32,
-    unused: [Word32; 3],
+    unused: Word32,
 }
 
 impl MediaAddressSlot {
@@ -69,6 +69,7 @@ impl LocalAddress {
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub struct Config {
+    /// The seed that is live, but for its lowest bit, which names the bank that it is for.
     seed: Word32,
     /// `last << 16 | first` media port.
     ports: Word32,
@@ -85,11 +86,12 @@ pub struct Config {
     /// Not 0 while the program [`POLL_END`](crate::programs::POLL_END) runs.
     poll_end: Word32,
     unused: [Word32; 8],
-    slots: [MediaAddressSlot; MEDIA_ADDRESS_SLOTS as usize],
+    /// Two banks: one is filled while packets look into the other.
+    slots: [MediaAddressSlot; 2 * MEDIA_ADDRESS_SLOTS as usize],
     locals: [LocalAddress; MEDIA_ADDRESSES_MAX as usize],
 }
 
-const _: () = assert!(size_of::<Config>() == 64 + 64 * 32 + 16 * 32 && size_of::<Config>() < 4096);
+const _: () = assert!(size_of::<Config>() == 64 + 128 * 24 + 16 * 32 && size_of::<Config>() < 4096);
 
 impl Config {
     /// An empty node.
@@ -113,7 +115,9 @@ impl Config {
     /// Which of our addresses `address` is.
     #[inline(always)]
     pub fn media_address(&self, address: &Address) -> Option<MediaAddress> {
-        let slot = self.slots.get(address.slot(self.seed.load(), MEDIA_ADDRESS_SLOTS) as usize)?;
+        let seed = self.seed.load();
+        acquire();
+        let slot = self.slots.get(place(seed, address))?;
         let [a, b, c, d] = &slot.address;
         if Address([a.load(), b.load(), c.load(), d.load()]) != *address {
             return None;
@@ -207,7 +211,8 @@ impl Config {
     }
 
     /// Sets all media addresses with what stands for them on the mixer's link, and finds the seed that gives each a
-    /// slot of its own. False when there are too many, or two are the same.
+    /// slot of its own. Packets see the old addresses or the new ones. False when there are too many, or two are the
+    /// same.
     #[must_use]
     pub fn set_addresses(&self, addresses: &[(Address, Option<core::net::Ipv4Addr>)]) -> bool {
         if addresses.len() > MEDIA_ADDRESSES_MAX as usize {
@@ -220,10 +225,11 @@ impl Config {
                 [Some((*address, entry)), alias].into_iter().flatten()
             })
         };
-        let Some(seed) = (0..100_000_u32).map(|n| n.wrapping_mul(0x9e37_79b9) | 1).find(|seed| {
-            let mut taken = 0_u64;
+        let bank = !self.seed.load() & 1;
+        let Some(seed) = (0..100_000_u32).map(|n| n.wrapping_mul(0x9e37_79b9) & !1 | bank).find(|seed| {
+            let mut taken = 0_u128;
             entries().all(|(address, _)| {
-                let bit = 1_u64 << address.slot(*seed, MEDIA_ADDRESS_SLOTS);
+                let bit = 1_u128 << place(*seed, &address);
                 let free = taken & bit == 0;
                 taken |= bit;
                 free
@@ -231,32 +237,35 @@ impl Config {
         }) else {
             return false;
         };
-        self.fill(seed, addresses, entries());
-        true
-    }
-
-    fn fill(
-        &self,
-        seed: u32,
-        addresses: &[(Address, Option<core::net::Ipv4Addr>)],
-        entries: impl Iterator<Item = (Address, u32)>,
-    ) {
-        for slot in &self.slots {
-            slot.entry.store(0);
-        }
-        self.seed.store(seed);
-        for (address, entry) in entries {
-            if let Some(slot) = self.slots.get(address.slot(seed, MEDIA_ADDRESS_SLOTS) as usize) {
-                store(&slot.address, &address);
-                release();
-                slot.entry.store(entry);
-            }
-        }
         for (local, (address, alias)) in self.locals.iter().zip(addresses) {
             store(&local.address, address);
             local.alias.store(alias.map_or(0, |alias| Address::from(alias).v4_word()));
         }
+        self.fill(seed, entries());
+        true
     }
+
+    /// Fills the bank that is not live, and makes it live.
+    fn fill(&self, seed: u32, entries: impl Iterator<Item = (Address, u32)>) {
+        let [first, second] = self.slots.as_chunks::<{ MEDIA_ADDRESS_SLOTS as usize }>().0 else { return };
+        for slot in if seed & 1 == 0 { first } else { second } {
+            slot.entry.store(0);
+        }
+        for (address, entry) in entries {
+            if let Some(slot) = self.slots.get(place(seed, &address)) {
+                store(&slot.address, &address);
+                slot.entry.store(entry);
+            }
+        }
+        release();
+        self.seed.store(seed);
+    }
+}
+
+/// Where `address` stands among the slots of both banks.
+#[inline(always)]
+const fn place(seed: u32, address: &Address) -> usize {
+    (address.slot(seed | 1, MEDIA_ADDRESS_SLOTS) + (seed & 1) * MEDIA_ADDRESS_SLOTS) as usize
 }
 
 #[cfg(not(target_arch = "bpf"))]
@@ -274,7 +283,11 @@ fn store(words: &[Word32; 4], address: &Address) {
 
 #[cfg(test)]
 mod tests {
-    use core::net::{IpAddr, Ipv4Addr};
+    use core::{
+        net::{IpAddr, Ipv4Addr},
+        sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    };
+    use std::thread;
 
     use super::*;
 
@@ -306,6 +319,31 @@ mod tests {
         }
         assert_eq!(config.media_address(&Ipv4Addr::new(10, 0, 1, 1).into()), None);
         assert_eq!(config.media_address(&Address::NONE), None);
+    }
+
+    #[test]
+    fn addresses_that_stay_are_found_at_any_moment() {
+        let config = Config::new();
+        let addresses = sixteen();
+        assert!(config.set_addresses(&addresses[..8]));
+        let (looks, done) = (AtomicU64::new(0), AtomicBool::new(false));
+        thread::scope(|scope| {
+            let packets = scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    assert!(config.media_address(&addresses[7].0).is_some());
+                    looks.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+            for round in 0..1000 {
+                assert!(config.set_addresses(&addresses[..8 + round % 9]));
+                // No look lasts as long as it takes from one start of a daemon to the next.
+                let before = looks.load(Ordering::Relaxed);
+                while looks.load(Ordering::Relaxed) < before + 2 && !packets.is_finished() {
+                    thread::yield_now();
+                }
+            }
+            done.store(true, Ordering::Relaxed);
+        });
     }
 
     #[test]

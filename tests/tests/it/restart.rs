@@ -170,6 +170,21 @@ mod privileged {
             Ok(())
         }
 
+        /// Every packet came, in order, as it was sent. Where one did not, the daemon's counters may tell why.
+        fn assert_received(&self, who: &str, endpoint: &Endpoint, sent: &[Vec<u8>]) -> Result<()> {
+            let Ok(received) = endpoint.wait_for_packets(sent.len(), SOON) else {
+                let (received, status) = (endpoint.take_received(), self.ask(&["status"])?);
+                let missing = sent.iter().position(|packet| !bytes(&received).contains(&packet.as_slice()));
+                panic!(
+                    "{who}: {} of {} packets came, the first that did not is {missing:?}\n{status}",
+                    received.len(),
+                    sent.len()
+                );
+            };
+            assert!(bytes(&received) == sent, "{who}: every packet, in order, as sent");
+            Ok(())
+        }
+
         /// Sends a packet each millisecond while `meanwhile` runs. Returns what was sent.
         fn send_while(&self, meanwhile: impl FnOnce() -> Result<()>) -> Result<Vec<Vec<u8>>> {
             let packets: Vec<_> = Stream::pcmu(7).numbered(60_000).iter().map(Packet::to_bytes).collect();
@@ -211,9 +226,7 @@ mod privileged {
             Ok(())
         })?;
         for (who, endpoint) in [("agent", &scene.agent), ("monitor", &scene.monitor)] {
-            let received = endpoint.wait_for_packets(sent.len(), SOON)?;
-            assert_eq!(bytes(&received).len(), sent.len(), "{who}");
-            assert!(bytes(&received) == sent, "{who}: every packet, in order, as sent");
+            scene.assert_received(who, endpoint, &sent)?;
         }
         // The second daemon can change and remove what it found.
         let port = scene.port().to_string();
@@ -239,8 +252,7 @@ mod privileged {
             Ok(())
         })?;
         for (who, endpoint) in [("agent", &scene.agent), ("monitor", &scene.monitor)] {
-            let received = endpoint.wait_for_packets(sent.len(), SOON)?;
-            assert!(bytes(&received) == sent, "{who}: every packet, in order, as sent");
+            scene.assert_received(who, endpoint, &sent)?;
         }
         let (link_after, tag_after) = scene.attached()?;
         assert_eq!(link_after, link, "the program was replaced behind its link");
