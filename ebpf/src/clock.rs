@@ -4,25 +4,23 @@
 //! driver handed over in one poll came together, so the first of them reads the clock for all: [`poll_end`](crate::poll_end)
 //! makes the next poll read it again. Where that program does not run, every packet reads it.
 
-use aya_ebpf::helpers::{bpf_ktime_get_ns, generated::bpf_jiffies64};
-use undertone_abi::{Config, PollTime};
+use undertone_abi::Config;
 
-use crate::tables;
+use crate::{packet::Packet, tables};
 
 /// When the packet came: `CLOCK_MONOTONIC` in nanoseconds.
 #[inline(always)]
 pub(crate) fn now_ns(config: &Config) -> u64 {
     if !config.has_poll_end() {
-        return read();
+        return Packet::clock_ns();
     }
-    let Some(time) = tables::poll_time() else { return read() };
+    let Some(time) = tables::poll_time() else { return Packet::clock_ns() };
     // A packet that comes outside of any poll, as from a tunnel's process, finds a time that is at most a tick old.
-    // SAFETY: the helper has no preconditions.
-    let tick = unsafe { bpf_jiffies64() };
+    let tick = Packet::tick();
     match time.at(tick) {
         Some(now_ns) => now_ns,
         None => {
-            let now_ns = read();
+            let now_ns = Packet::clock_ns();
             time.set(tick, now_ns);
             now_ns
         }
@@ -35,10 +33,4 @@ pub(crate) fn forget() {
     if let Some(time) = tables::poll_time() {
         time.forget();
     }
-}
-
-#[inline(always)]
-fn read() -> u64 {
-    // SAFETY: the helper has no preconditions.
-    unsafe { bpf_ktime_get_ns() }
 }

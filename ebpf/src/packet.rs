@@ -4,7 +4,9 @@ use core::{mem::MaybeUninit, ptr};
 
 use aya_ebpf::{
     EbpfContext as _,
-    helpers::{bpf_xdp_adjust_head, bpf_xdp_adjust_meta, bpf_xdp_load_bytes},
+    helpers::{
+        bpf_ktime_get_ns, bpf_xdp_adjust_head, bpf_xdp_adjust_meta, bpf_xdp_load_bytes, generated::bpf_jiffies64,
+    },
     programs::XdpContext,
 };
 use undertone_abi::CopyMark;
@@ -33,6 +35,20 @@ impl<'a> Packet<'a> {
     pub(crate) fn egress_interface(&self) -> u32 {
         // SAFETY: the context is valid for the whole run of the program.
         unsafe { (*self.ctx.ctx).egress_ifindex }
+    }
+
+    /// `CLOCK_MONOTONIC` in nanoseconds.
+    #[inline(always)]
+    pub(crate) fn clock_ns() -> u64 {
+        // SAFETY: the helper has no preconditions.
+        unsafe { bpf_ktime_get_ns() }
+    }
+
+    /// The kernel's ticks, 1 to 10 ms each. Costs one read of memory.
+    #[inline(always)]
+    pub(crate) fn tick() -> u64 {
+        // SAFETY: the helper has no preconditions.
+        unsafe { bpf_jiffies64() }
     }
 
     /// Takes away what metadata the packet has: a frame that crossed a veth keeps what was written before.

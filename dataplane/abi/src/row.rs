@@ -1,11 +1,10 @@
 //! One media port in memory: its rule, what it learned and what it counted.
 
 #[cfg(not(target_arch = "bpf"))]
-use crate::Clock;
+use crate::{Clock, gap};
 use crate::{
     Endpoint, Head, Local, Published, Rule,
     cell::{Word32, Word64},
-    gap,
     limits::{MEDIA_ADDRESSES_MAX, PORTS},
 };
 
@@ -80,7 +79,7 @@ pub struct Live {
     pub(crate) source: [Word32; 4],
     /// Epoch, the learned source's port, the state of learning and the last payload type. See `source.rs`.
     pub(crate) lock: Word64,
-    /// `packets << 16 | longest gap`: the gap in the form that [`gap`](crate::gap) gives it.
+    /// `packets << 16 | longest gap`: the gap in the form that [`gap`] gives it.
     pub(crate) packets: Word64,
     pub(crate) bytes: Word64,
     pub(crate) ssrc: Word32,
