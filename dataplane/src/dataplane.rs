@@ -37,7 +37,7 @@ struct Shared {
 
 /// A plane on either path, with the threads that serve it.
 enum AnyPlane {
-    Xdp { plane: Arc<Mutex<Plane<XdpFabric>>>, _service: xdp::Service },
+    Xdp { plane: Arc<Mutex<Plane<XdpFabric>>>, _service: xdp::Service, _folder: Option<xdp::PinFolder> },
     Sockets { plane: Arc<Mutex<Plane<SocketsFabric>>>, _service: sockets_path::Service },
 }
 
@@ -61,14 +61,13 @@ macro_rules! on_plane {
 
 impl Dataplane {
     /// Opens the data plane: over XDP if that may be and can be, else over sockets. Streams that an earlier process left
-    /// pinned go on, and can be changed and removed.
+    /// pinned go on, and can be changed and removed. One process at a time has a pin folder.
     pub fn open(options: &Options) -> Result<Self, OpenError> {
         match options.path {
             PathChoice::Sockets => Self::over_sockets(options, "the configuration says so".into()),
             PathChoice::Native | PathChoice::Generic => Self::over_xdp(options),
             PathChoice::Fastest => Self::over_xdp(options).or_else(|error| {
-                // Streams that run in the kernel must not be left there, out of reach.
-                if error.leaves_streams() { Err(error) } else { Self::over_sockets(options, error.to_string()) }
+                if error.is_no_xdp() { Self::over_sockets(options, error.to_string()) } else { Err(error) }
             }),
         }
     }
@@ -156,8 +155,8 @@ impl Dataplane {
     }
 
     fn over_xdp(options: &Options) -> Result<Self, OpenError> {
-        let xdp::Opened { plane, paths, adopted, service } = xdp::open(options)?;
-        let plane = AnyPlane::Xdp { plane, _service: service };
+        let xdp::Opened { plane, paths, adopted, service, folder } = xdp::open(options)?;
+        let plane = AnyPlane::Xdp { plane, _service: service, _folder: folder };
         Ok(Self::new(options, plane, paths, adopted, options.mixer.address))
     }
 

@@ -43,6 +43,37 @@ pub enum OpenError {
         /// What the kernel said.
         reason: String,
     },
+    /// An interface that runs somebody else's program.
+    #[error(
+        "`{name}` runs an XDP program of somebody else's (`ip link show dev {name}` tells which): remove that, or take \
+         another interface"
+    )]
+    Busy {
+        /// Its name.
+        name: String,
+    },
+    /// Another process has the pin folder.
+    #[error(
+        "another daemon{} has the pin folder `{}`: stop it first, or give this one a `pins` folder, interfaces and media \
+         addresses of its own", holder.map_or(String::new(), |pid| format!(" (process {pid})")), path.display()
+    )]
+    PinsInUse {
+        /// The pin folder.
+        path: PathBuf,
+        /// The process, where it can be seen from here.
+        holder: Option<u32>,
+    },
+    /// XDP is not to be had, and programs that are pinned go on without us.
+    #[error(
+        "{cause}; what is pinned in `{}` goes on, and the io_uring path could not reach it: put this right, or end its \
+         streams with `undertone unload`", path.display()
+    )]
+    LeftPinned {
+        /// The pin folder.
+        path: PathBuf,
+        /// What is in the way.
+        cause: Box<OpenError>,
+    },
     /// Not a BPF file system.
     #[error("`{}` is not on a BPF file system; mount one (`mount -t bpf bpf /sys/fs/bpf`) or change `pins`", path.display())]
     NoBpffs {
@@ -90,11 +121,14 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    /// Whether streams of an earlier process run in the kernel, which another path would leave out of reach.
-    pub(crate) fn leaves_streams(&self) -> bool {
+    /// Whether XDP is not to be had here, for want of privilege or support. Everything else is for somebody to put
+    /// right, and no reason to take a slower path.
+    pub(crate) fn is_no_xdp(&self) -> bool {
         match self {
-            Self::OtherVersion { .. } | Self::TooSmall { .. } => true,
-            Self::Plane(error) => matches!(error, PlaneError::OtherAddress { .. } | PlaneError::AddressGone { .. }),
+            Self::Kernel(error) => error.is_no_xdp(),
+            Self::Mixer(error) => error.is_permission(),
+            Self::NoXdp { .. } | Self::NoBpffs { .. } | Self::Ways(WaysError::Privilege) => true,
+            Self::Files { source, .. } => source.kind() == std::io::ErrorKind::PermissionDenied,
             _ => false,
         }
     }

@@ -53,7 +53,7 @@ pub struct Options {
     /// A folder on a BPF file system where programs and tables are pinned, so that they outlive the process. `None`
     /// pins nothing.
     pub pins: Option<PathBuf>,
-    /// Room for replication groups.
+    /// Streams that can be copied at the same time.
     pub groups: u32,
     /// The link to the local mixer.
     pub mixer: MixerOptions,

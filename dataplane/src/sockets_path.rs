@@ -81,7 +81,7 @@ pub(crate) struct Service {
 /// Opens the `io_uring` path, for this reason.
 pub(crate) fn open(options: &Options, reason: String) -> Result<Opened, OpenError> {
     let addresses = options.node.addresses.len().min(u8::MAX as usize) as u8;
-    let memory = Arc::new(HeapMemory::new(u32::from(addresses), options.groups));
+    let memory = Arc::new(HeapMemory::new(u32::from(addresses), undertone_core::groups_for(options.groups)));
     let engine = Arc::new(Engine::start(memory, sockets::Options::default())?);
     let [a, b, c] = MIXER_NETWORK;
     let address = Ipv4Addr::new(a, b, c, options.mixer.address.octets()[3]);

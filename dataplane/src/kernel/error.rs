@@ -41,6 +41,15 @@ pub enum KernelError {
 }
 
 impl KernelError {
+    /// Whether this kernel, this build or this user has no XDP for us, whatever is configured.
+    pub(crate) fn is_no_xdp(&self) -> bool {
+        match self {
+            Self::NoPrograms | Self::NotPermitted { .. } | Self::Verifier { .. } => true,
+            Self::Missing { .. } => false,
+            Self::Refused { source, .. } => matches!(errno(source.as_ref()), Some(libc::ENOSYS | libc::EOPNOTSUPP)),
+        }
+    }
+
     /// An error of a system call, told apart by whether it was a matter of privilege.
     pub(crate) fn of(what: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         if is_permission(&source) {
@@ -53,14 +62,19 @@ impl KernelError {
 
 /// Whether somewhere down the chain the system said `EPERM` or `EACCES`.
 fn is_permission(error: &(dyn std::error::Error + 'static)) -> bool {
+    matches!(errno(error), Some(libc::EPERM | libc::EACCES))
+}
+
+/// What the system said, somewhere down the chain.
+pub(crate) fn errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
     let mut next = Some(error);
     while let Some(error) = next {
-        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
-            return true;
+        if let Some(code) = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) {
+            return Some(code);
         }
         next = error.source();
     }
-    false
+    None
 }
 
 /// The innermost reason of an error: what the system said.

@@ -7,6 +7,7 @@ use aya::{
     maps::{ArrayOfMaps, DevMap, Map, MapData, PerCpuArray, RingBuf},
     programs::{ProgramError, Xdp},
 };
+use nix::net::if_::if_indextoname;
 use undertone_abi::{
     Reason,
     limits::{DEVICES_MAX, GROUPS_DEFAULT, PORTS, SHAPE_ENTRIES},
@@ -106,6 +107,11 @@ impl Kernel {
             .collect()
     }
 
+    /// Whether device slot `slot` holds `interface`. The kernel empties the slots of interfaces that go.
+    pub fn has_device(&self, slot: u8, interface: u32) -> bool {
+        self.devices.get(slot as u32, 0).is_ok_and(|device| device.if_index == interface)
+    }
+
     /// Puts the interface `interface` into device slot `slot`; with copies, its frames pass the egress program.
     ///
     /// Every entry of a device has to carry the same program: the kernel runs one for all frames it sends at once.
@@ -116,7 +122,8 @@ impl Kernel {
             .map_err(|error| KernelError::of("add a device to send through", error))
     }
 
-    /// Makes shape `index` the list of `interfaces`, each with whether it carries copies.
+    /// Makes shape `index` the list of `interfaces`, each with whether it carries copies. Those that are gone leave a
+    /// hole.
     pub fn set_shape(&mut self, index: u16, interfaces: &[(u32, bool)]) -> Result<(), KernelError> {
         const WHAT: &str = "make a list of devices to copy to";
         let program = self.egress_fd()?;
@@ -133,9 +140,10 @@ impl Kernel {
             let mut shape: DevMap<&mut MapData> =
                 (&mut map).try_into().map_err(|error| KernelError::of(WHAT, error))?;
             for (entry, (interface, copies)) in (0..).zip(interfaces) {
-                shape
-                    .set(entry, *interface, copies.then_some(&program), 0)
-                    .map_err(|error| KernelError::of(WHAT, error))?;
+                match shape.set(entry, *interface, copies.then_some(&program), 0) {
+                    Err(error) if if_indextoname(*interface).is_ok() => return Err(KernelError::of(WHAT, error)),
+                    _ => {}
+                }
             }
         }
         let Map::DevMap(data) = map else { return Err(KernelError::Missing { what: maps::SHAPES }) };

@@ -5,6 +5,6 @@ mod load;
 mod memory;
 
 pub use error::KernelError;
-pub(crate) use error::cause;
+pub(crate) use error::{cause, errno};
 pub use load::{Kernel, Sizes};
 pub use memory::KernelMemory;

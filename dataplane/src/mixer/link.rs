@@ -52,6 +52,18 @@ pub enum MixerError {
     },
 }
 
+impl MixerError {
+    /// Whether it was a matter of privilege.
+    pub(crate) fn is_permission(&self) -> bool {
+        let source = match self {
+            Self::System { source, .. } => source.kind(),
+            Self::Netlink { source: rtnetlink::Error::NetlinkError(message), .. } => message.to_io().kind(),
+            _ => return false,
+        };
+        source == std::io::ErrorKind::PermissionDenied
+    }
+}
+
 /// The link.
 #[derive(Clone, Debug)]
 pub(crate) struct MixerLink {

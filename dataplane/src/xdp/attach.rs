@@ -11,7 +11,7 @@ use aya::programs::{
 use super::link_pin;
 use crate::{
     OpenError,
-    kernel::{Kernel, KernelError, cause},
+    kernel::{Kernel, KernelError, cause, errno},
     mixer::MixerLink,
     options::{InterfacePath, Path, PathChoice},
 };
@@ -53,7 +53,8 @@ fn to_interface(
     pins: Option<&FilePath>,
 ) -> Result<InterfacePath, OpenError> {
     let found = |path, reason: &str| InterfacePath { interface: interface.into(), path, reason: reason.into() };
-    if let Some(path) = pins.and_then(|pins| adopt(program, interface, choice, pins)) {
+    let adopted = pins.map(|pins| adopt(program, interface, choice, pins)).transpose()?.flatten();
+    if let Some(path) = adopted {
         return Ok(found(path, "adopted: the running program was replaced by this build's"));
     }
     let mut refusal = None;
@@ -68,7 +69,13 @@ fn to_interface(
                 return Ok(found(*path, reason.as_deref().unwrap_or("the driver takes it")));
             }
             Err(ProgramError::UnknownInterface { name }) => return Err(OpenError::UnknownInterface { name }),
-            Err(error) => refusal = Some((*path, cause(&error))),
+            Err(error) => match errno(&error) {
+                Some(libc::EBUSY | libc::EEXIST) => return Err(OpenError::Busy { name: interface.into() }),
+                Some(libc::EPERM | libc::EACCES) => {
+                    return Err(KernelError::NotPermitted { what: "attach an XDP program" }.into());
+                }
+                _ => refusal = Some((*path, cause(&error))),
+            },
         }
     }
     let (path, reason) = refusal.unwrap_or((Path::Native, "no path to try".into()));
@@ -77,20 +84,24 @@ fn to_interface(
 
 /// Replaces the program behind a pinned link, without a moment without one. `None` when there is no such link, or its
 /// interface is gone.
-fn adopt(program: &mut Xdp, interface: &str, choice: PathChoice, pins: &FilePath) -> Option<Path> {
+fn adopt(program: &mut Xdp, interface: &str, choice: PathChoice, pins: &FilePath) -> Result<Option<Path>, KernelError> {
     for path in [Path::Native, Path::Generic] {
         let pin = link_pin(pins, interface, path.key());
         let Ok(link) = PinnedLink::from_pin(&pin) else { continue };
         if modes(choice).iter().any(|(wanted, _)| *wanted == path)
             && let Ok(link) = XdpLink::try_from(FdLink::from(link))
-            && program.attach_to_link(link).is_ok()
         {
-            return Some(path);
+            match program.attach_to_link(link) {
+                Ok(_) => return Ok(Some(path)),
+                Err(error) if errno(&error) == Some(libc::ENOLINK) => {}
+                // The program that runs is left to run.
+                Err(error) => return Err(KernelError::of("replace the running XDP program", error)),
+            }
         }
         // Of an interface that is gone, or of a mode that is no longer wanted: removing the pin detaches it.
         let _ = std::fs::remove_file(&pin);
     }
-    None
+    Ok(None)
 }
 
 fn pin(link: XdpLink, pins: &FilePath, interface: &str, path: Path) -> Result<(), OpenError> {

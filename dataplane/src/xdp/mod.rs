@@ -6,9 +6,10 @@ mod service;
 
 use std::{net::IpAddr, path::Path as FilePath, sync::Arc};
 
+use nix::net::if_::if_nametoindex;
 use parking_lot::Mutex;
 use undertone_abi::{Reason, RowIndex};
-use undertone_core::{Fabric, FabricError, Mixer, Plane};
+use undertone_core::{Fabric, FabricError, Mixer, Plane, groups_for};
 
 use crate::{
     OpenError, Options, door,
@@ -18,7 +19,10 @@ use crate::{
     ways::Ways,
 };
 
-pub(crate) use self::{pins::unload, service::Service};
+pub(crate) use self::{
+    pins::{PinFolder, unload},
+    service::Service,
+};
 
 /// The kernel as a plane's shell.
 pub(crate) struct XdpFabric {
@@ -59,6 +63,10 @@ impl Fabric for XdpFabric {
         Ok(self.kernel.set_device(slot, interface, copies)?)
     }
 
+    fn has_device(&self, slot: u8, interface: u32) -> bool {
+        self.kernel.has_device(slot, interface)
+    }
+
     fn set_shape(&mut self, index: u16, interfaces: &[(u32, bool)]) -> Result<(), FabricError> {
         Ok(self.kernel.set_shape(index, interfaces)?)
     }
@@ -74,6 +82,7 @@ pub(crate) struct Opened {
     pub(crate) paths: Vec<InterfacePath>,
     pub(crate) adopted: Adopted,
     pub(crate) service: Service,
+    pub(crate) folder: Option<PinFolder>,
 }
 
 /// Opens the XDP path: loads the programs, adopts what is pinned, attaches to the interfaces.
@@ -81,9 +90,27 @@ pub(crate) fn open(options: &Options) -> Result<Opened, OpenError> {
     if options.interfaces.is_empty() {
         return Err(OpenError::NoInterfaces);
     }
-    let wanted = Sizes { addresses: options.node.addresses.len() as u32, groups: options.groups };
+    if let Some(name) = options.interfaces.iter().find(|name| if_nametoindex(name.as_str()).is_err()) {
+        return Err(OpenError::UnknownInterface { name: name.clone() });
+    }
+    let wanted = Sizes { addresses: options.node.addresses.len() as u32, groups: groups_for(options.groups) };
+    let Some(pins) = options.pins.as_deref() else { return open_with(options, wanted, None) };
+    let (folder, found) = pins::prepare(pins, wanted)?;
+    match open_with(options, wanted, found) {
+        Ok(opened) => Ok(Opened { folder: Some(folder), ..opened }),
+        Err(error) if found.is_none() => {
+            // Half of it must not stay: without tables behind them, programs would drop what they should not.
+            folder.clear()?;
+            Err(error)
+        }
+        Err(error) if error.is_no_xdp() => Err(OpenError::LeftPinned { path: pins.into(), cause: Box::new(error) }),
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens it with tables of these sizes, or with those that were found.
+fn open_with(options: &Options, wanted: Sizes, found: Option<Sizes>) -> Result<Opened, OpenError> {
     let pins = options.pins.as_deref();
-    let found = pins.map(|pins| pins::prepare(pins, wanted)).transpose()?.flatten();
     let mut kernel = Kernel::load(found.unwrap_or(wanted), pins)?;
     let moves = kernel.take_moves();
     let devices = if found.is_some() { kernel.devices() } else { Vec::new() };
@@ -108,7 +135,7 @@ pub(crate) fn open(options: &Options) -> Result<Opened, OpenError> {
     plane.set_mixer(mixer, link.way(), link.far.mac)?;
     let plane = Arc::new(Mutex::new(plane));
     let service = Service::start(&plane, options.mixer.address, ports, moves, events, inbox)?;
-    Ok(Opened { plane, paths, adopted, service })
+    Ok(Opened { plane, paths, adopted, service, folder: None })
 }
 
 /// Where the link of an interface is pinned.

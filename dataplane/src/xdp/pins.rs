@@ -1,18 +1,31 @@
 //! What is pinned, and whether it is ours to adopt.
 
 use std::{
-    fs, io,
+    fs::{self, File, TryLockError},
+    io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 use aya::maps::{Array, Map, MapData};
-use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
+use nix::sys::{
+    stat::{major, minor},
+    statfs::{BPF_FS_MAGIC, statfs},
+};
 use undertone_abi::{ABI_VERSION, maps};
+use undertone_core::streams_copied;
 
 use crate::{
     OpenError,
     kernel::{KernelError, Sizes},
 };
+
+/// How long a process that was killed may take to let go of its folder.
+const LINGER: Duration = Duration::from_secs(1);
+/// How often to look whether it has.
+const LINGER_STEP: Duration = Duration::from_millis(10);
 
 /// The entries of [`maps::META`].
 mod entry {
@@ -22,18 +35,77 @@ mod entry {
     pub(super) const COUNT: u32 = 8;
 }
 
-/// Makes the pin folder ready. Returns the sizes of the tables that are there already.
-pub(super) fn prepare(pins: &Path, wanted: Sizes) -> Result<Option<Sizes>, OpenError> {
-    make_folder(pins)?;
+/// The right to a pin folder, which one process at a time has. However that ends, the kernel takes it back.
+#[derive(Debug)]
+pub(crate) struct PinFolder {
+    path: PathBuf,
+    /// Locked.
+    _file: File,
+}
+
+impl PinFolder {
+    /// Takes the right to a folder that is there.
+    fn take(path: &Path) -> Result<Self, OpenError> {
+        let failed = |source: io::Error| OpenError::Files { what: "lock", path: path.into(), source };
+        let deadline = Instant::now() + LINGER;
+        loop {
+            let file = File::open(path).map_err(failed)?;
+            match file.try_lock() {
+                // Another folder may stand there by now, if somebody removed this one.
+                Ok(()) if is_at(&file, path) => return Ok(Self { path: path.into(), _file: file }),
+                Err(TryLockError::Error(source)) => return Err(failed(source)),
+                _ if Instant::now() < deadline => thread::sleep(LINGER_STEP),
+                _ => return Err(OpenError::PinsInUse { path: path.into(), holder: holder(&file) }),
+            }
+        }
+    }
+
+    /// Detaches and removes all that is pinned, and the folder. False when nothing was.
+    pub(super) fn clear(self) -> Result<bool, OpenError> {
+        let pins = &self.path;
+        let mut any = false;
+        for path in entries(pins)? {
+            any = true;
+            fs::remove_file(&path).map_err(|source| OpenError::Files { what: "remove", path, source })?;
+        }
+        fs::remove_dir(pins).map_err(|source| OpenError::Files { what: "remove", path: pins.into(), source })?;
+        Ok(any)
+    }
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    let same = |one: &fs::Metadata, other: &fs::Metadata| (one.dev(), one.ino()) == (other.dev(), other.ino());
+    matches!((file.metadata(), fs::metadata(path)), (Ok(one), Ok(other)) if same(&one, &other))
+}
+
+/// The process that has locked a file, where it can be seen from here.
+fn holder(file: &File) -> Option<u32> {
+    let meta = file.metadata().ok()?;
+    let id = format!("{:02x}:{:02x}:{}", major(meta.dev()), minor(meta.dev()), meta.ino());
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    // 1: FLOCK  ADVISORY  WRITE 4711 00:27:40284 0 EOF
+    locks.lines().find_map(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        let is_flock = words.next() == Some("FLOCK");
+        let (pid, place) = (words.nth(2)?, words.next()?);
+        (is_flock && place == id).then(|| pid.parse().ok()).flatten()
+    })
+}
+
+/// Makes the pin folder ready, and takes the right to it. Returns the sizes of the tables that are there already.
+pub(super) fn prepare(pins: &Path, wanted: Sizes) -> Result<(PinFolder, Option<Sizes>), OpenError> {
+    check_bpffs(pins)?;
+    fs::create_dir_all(pins).map_err(|source| OpenError::Files { what: "make", path: pins.into(), source })?;
+    let folder = PinFolder::take(pins)?;
     let meta = pins.join(maps::META);
     if meta.exists() {
-        return check(pins, &meta, wanted).map(Some);
+        return Ok((folder, Some(check(pins, &meta, wanted)?)));
     }
     if entries(pins)?.next().is_some() {
         return Err(other_version(pins, 0));
     }
     write(&meta, wanted)?;
-    Ok(None)
+    Ok((folder, None))
 }
 
 /// Detaches and removes all that is pinned: streams end. False when there was nothing.
@@ -41,22 +113,14 @@ pub(crate) fn unload(pins: &Path) -> Result<bool, OpenError> {
     if !pins.exists() {
         return Ok(false);
     }
-    let mut any = false;
-    for path in entries(pins)? {
-        any = true;
-        fs::remove_file(&path).map_err(|source| OpenError::Files { what: "remove", path, source })?;
-    }
-    fs::remove_dir(pins).map_err(|source| OpenError::Files { what: "remove", path: pins.into(), source })?;
-    Ok(any)
+    check_bpffs(pins)?;
+    PinFolder::take(pins)?.clear()
 }
 
-fn make_folder(pins: &Path) -> Result<(), OpenError> {
+fn check_bpffs(pins: &Path) -> Result<(), OpenError> {
     let existing = pins.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
     let on_bpffs = statfs(existing).is_ok_and(|stat| stat.filesystem_type() == BPF_FS_MAGIC);
-    if !on_bpffs {
-        return Err(OpenError::NoBpffs { path: pins.into() });
-    }
-    fs::create_dir_all(pins).map_err(|source| OpenError::Files { what: "make", path: pins.into(), source })
+    if on_bpffs { Ok(()) } else { Err(OpenError::NoBpffs { path: pins.into() }) }
 }
 
 fn entries(pins: &Path) -> Result<impl Iterator<Item = PathBuf>, OpenError> {
@@ -75,8 +139,9 @@ fn check(pins: &Path, meta: &Path, wanted: Sizes) -> Result<Sizes, OpenError> {
         return Err(other_version(pins, version));
     }
     let found = Sizes { addresses: read(entry::ADDRESSES)?, groups: read(entry::GROUPS)? };
-    for (what, found, wanted) in
-        [("media addresses", found.addresses, wanted.addresses), ("replication groups", found.groups, wanted.groups)]
+    let groups = [found, wanted].map(|sizes| streams_copied(sizes.groups));
+    for (what, [found, wanted]) in
+        [("media addresses", [found.addresses, wanted.addresses]), ("copied streams (`groups`)", groups)]
     {
         if found < wanted {
             return Err(OpenError::TooSmall { path: pins.into(), what, found, wanted });

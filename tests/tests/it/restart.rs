@@ -9,6 +9,11 @@ mod privileged {
         time::{Duration, Instant},
     };
 
+    use aya::programs::{
+        links::{FdLink, PinnedLink},
+        loaded_programs,
+    };
+    use object::{Object as _, ObjectSection as _, SectionKind};
     use undertone_tests::{
         Result,
         lab::{Bpffs, Family, Lab, Process, program, wait_for},
@@ -89,7 +94,11 @@ mod privileged {
         }
 
         fn start(&self, config: &Path) -> Result<Process> {
-            let mut command = self.lab.appliance.command(program("undertone")?);
+            self.start_program(&program("undertone")?, config)
+        }
+
+        fn start_program(&self, program: &Path, config: &Path) -> Result<Process> {
+            let mut command = self.lab.appliance.command(program);
             command.arg("run").arg("--config").arg(config);
             let daemon = Process::spawn("undertone", command)?;
             wait_for("the daemon to answer with all its ways known", START, || {
@@ -183,6 +192,84 @@ mod privileged {
         scene.caller.send(&sent[0], scene.port())?;
         assert!(scene.agent.wait_for_silence(SOON / 20).is_empty(), "a removed stream ends");
         Ok(())
+    }
+
+    #[test]
+    fn not_a_packet_is_lost_when_another_program_takes_over() -> Result<()> {
+        let scene = Scene::new()?;
+        let config = scene.configure(false)?;
+        let upgrade = other_build(&program("undertone")?, &scene.lab.directory().join("undertone"))?;
+        let mut daemon = scene.start(&config)?;
+        scene.wait_for_media()?;
+        let pin = |interface: &str| scene.pins().join(format!("link-{interface}-xdp-native"));
+        let links = || -> Result<Vec<Link>> {
+            ["caller", "agent", "monitor"].map(|it| Link::at(&pin(it))).into_iter().collect()
+        };
+        let before = links()?;
+        let mut second = None;
+        let sent = scene.send_while(|| {
+            assert!(daemon.terminate()?.success());
+            second = Some(scene.start_program(&upgrade, &config)?);
+            Ok(())
+        })?;
+        for (before, after) in before.iter().zip(links()?) {
+            assert_eq!(after.id, before.id, "the link was never taken off");
+            assert_ne!(after.program, before.program, "another program runs");
+            assert_ne!(after.tag, before.tag, "of other instructions");
+        }
+        for (who, endpoint) in [("agent", &scene.agent), ("monitor", &scene.monitor)] {
+            let received = endpoint.wait_for_packets(sent.len(), SOON)?;
+            assert_eq!(bytes(&received).len(), sent.len(), "{who}");
+            assert!(bytes(&received) == sent, "{who}: every packet, in order, as sent");
+        }
+        Ok(())
+    }
+
+    /// What the kernel says of a pinned link.
+    #[derive(Debug)]
+    struct Link {
+        id: u32,
+        program: u32,
+        /// A sum over the program's instructions.
+        tag: u64,
+    }
+
+    impl Link {
+        fn at(pin: &Path) -> Result<Self> {
+            let link = FdLink::from(PinnedLink::from_pin(pin).map_err(failed)?).info().map_err(failed)?;
+            let program = loaded_programs().filter_map(std::result::Result::ok).find(|it| it.id() == link.program_id());
+            let program = program.ok_or_else(|| failed("the link's program is gone"))?;
+            Ok(Self { id: link.id(), program: program.id(), tag: program.tag() })
+        }
+    }
+
+    /// A copy of the program at `from` whose XDP programs have other instructions that do the same.
+    fn other_build(from: &Path, to: &Path) -> Result<PathBuf> {
+        let mut bytes = fs::read(from).map_err(failed)?;
+        let start = bpf_object(&bytes).ok_or_else(|| failed("the program holds no XDP object"))?;
+        let places = {
+            let object = object::File::parse(&bytes[start..]).map_err(failed)?;
+            let code = object.sections().filter(|section| section.kind() == SectionKind::Text);
+            let ranges: Vec<_> = code.filter_map(|section| section.file_range()).collect();
+            ranges.into_iter().map(|(at, size)| start + at as usize..start + (at + size) as usize).collect::<Vec<_>>()
+        };
+        for place in places {
+            for instruction in bytes[place].chunks_exact_mut(8) {
+                // A small constant into 64 bits of a register: the same as into 32 of them, which clears the others.
+                if let [code @ 0xb7, _, 0, 0, .., 0] = instruction {
+                    *code = 0xb4;
+                }
+            }
+        }
+        fs::write(to, &bytes).map_err(failed)?;
+        fs::set_permissions(to, fs::metadata(from).map_err(failed)?.permissions()).map_err(failed)?;
+        Ok(to.into())
+    }
+
+    /// Where an ELF object for the BPF machine begins.
+    fn bpf_object(bytes: &[u8]) -> Option<usize> {
+        let is_one = |window: &[u8]| window.starts_with(b"\x7fELF\x02\x01\x01") && window[18..20] == [247, 0];
+        bytes.windows(20).position(is_one)
     }
 
     #[test]
