@@ -123,3 +123,52 @@ fn lower(link: &LinkMessage) -> Option<u32> {
     });
     lower.filter(|_| !is_elsewhere)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(index: u32, name: &str, attributes: impl IntoIterator<Item = LinkAttribute>) -> LinkMessage {
+        let mut link = LinkMessage::default();
+        link.header.index = index;
+        link.header.flags = LinkFlags::Up;
+        link.attributes = vec![LinkAttribute::IfName(name.into())];
+        link.attributes.extend(attributes);
+        link
+    }
+
+    fn problem(links: impl IntoIterator<Item = LinkMessage>, addressed: &[u32]) -> Option<HostProblem> {
+        Interfaces { links: links.into_iter().collect(), addressed: addressed.iter().copied().collect() }
+            .problem("eth0")
+    }
+
+    #[test]
+    fn an_interface_is_ready_with_an_address_or_as_part_or_ground_of_another() {
+        let eth0 = || link(4, "eth0", []);
+        let no_address = Some(HostProblem::NoAddress { name: "eth0".into() });
+        assert_eq!(problem([eth0()], &[4]), None);
+        assert_eq!(problem([eth0()], &[5]), no_address);
+        assert_eq!(problem([eth0(), link(5, "eth0.7", [LinkAttribute::Link(4)])], &[5]), None);
+        assert_eq!(problem([link(4, "eth0", [LinkAttribute::Controller(9)])], &[9]), None);
+        let far = link(5, "vlan", [LinkAttribute::Link(4), LinkAttribute::LinkNetNsId(0)]);
+        assert_eq!(problem([eth0(), far], &[]), no_address, "a number of another namespace");
+        let veth = [link(4, "eth0", [LinkAttribute::Link(5)]), link(5, "far", [LinkAttribute::Link(4)])];
+        assert_eq!(problem(veth, &[]), no_address, "the other end of a veth does not stand on it");
+    }
+
+    #[test]
+    fn each_problem_names_the_way_out_behind_a_semicolon() {
+        let name = || "eth0".to_owned();
+        let address = "2001:db8::1".parse().unwrap();
+        let problems = [
+            HostProblem::NoInterface { name: name() },
+            HostProblem::Down { name: name() },
+            HostProblem::NoAddress { name: name() },
+            HostProblem::AddressNotHere { address },
+        ];
+        for problem in problems {
+            assert_eq!(problem.to_string().matches("; ").count(), 1, "{problem}");
+        }
+        assert!(HostProblem::AddressNotHere { address }.to_string().contains("net.ipv6.ip_nonlocal_bind"));
+    }
+}

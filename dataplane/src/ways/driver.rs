@@ -135,7 +135,8 @@ impl<F: FnMut(IpAddr, Option<Way>)> Driver<F> {
         if cause.raw_os_error() == Some(libc::ENOBUFS) && !self.warned {
             self.warned = true;
             tracing::warn!(
-                "the kernel's neighbour table is full, so some neighbours have no MAC address; raise                  net.ipv4.neigh.default.gc_thresh1 to 3, and those of net.ipv6, above the number of neighbours"
+                "the kernel's neighbour table is full, so some neighbours have no MAC address; raise \
+                 net.ipv4.neigh.default.gc_thresh1 to 3, and those of net.ipv6, above the number of neighbours"
             );
         }
     }

@@ -299,7 +299,8 @@ mod privileged {
         expect(&config("bare")?, &["interface `bare` is down\ntry: ", "ip link set bare up"])?;
         lab.appliance.ip("link set bare up")?;
         expect(&config("bare")?, &["interface `bare` has no IP address", "ip address add"])?;
-        lab.appliance.ip("link add link bare name bare.7 type vlan id 7")?;
+        lab.appliance.ip("link add bridge0 type bridge")?;
+        lab.appliance.ip("link set bare master bridge0")?;
         let mut check = lab.appliance.command(program("undertone")?);
         Said::of(check.arg("check").arg("--config").arg(config("bare")?))?.done()?;
 

@@ -115,9 +115,9 @@ fn a_media_address_that_is_not_here_is_told_by_check_and_run() -> Result<()> {
     fs::write(appliance.config(), text).map_err(other)?;
     let config = appliance.config().display().to_string();
     for command in ["run", "check"] {
-        let complaint = appliance.say(&[command, "--config", &config])?.failed(1)?;
+        let said = appliance.say(&[command, "--config", &config])?;
         let parts = ["error: media address 192.0.2.1 is on no interface\ntry: ", "ip_nonlocal_bind"];
-        assert!(parts.iter().all(|part| complaint.contains(part)), "{complaint}");
+        assert!(said.exit == Some(1) && parts.iter().all(|part| said.err.contains(part)), "{said:?}");
     }
     assert!(!appliance.socket().exists());
     appliance.say(&["check", "--file-only", "--config", &config])?.done().map(drop)

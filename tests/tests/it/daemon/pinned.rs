@@ -7,7 +7,7 @@ mod privileged {
     use undertone_dataplane::Dataplane;
     use undertone_tests::{
         Result,
-        lab::{Family, Lab, Process, Site, wait_for},
+        lab::{Bpffs, Family, Lab, Process, Site, wait_for},
         rtp::{Endpoint, Stream},
     };
 
@@ -22,8 +22,9 @@ mod privileged {
     /// A lab whose appliance has a configuration, and what its daemon pins.
     struct Bed {
         operator: Operator,
-        lab: Lab,
         pins: PathBuf,
+        _bpffs: Bpffs,
+        lab: Lab,
     }
 
     /// Two parties and the ports between them.
@@ -38,8 +39,9 @@ mod privileged {
         fn new() -> Result<Self> {
             let lab = Lab::three_way()?;
             let operator = Operator::new(Some(lab.appliance.clone()))?;
-            let pins = format!("/sys/fs/bpf/{}", lab.id()).into();
-            Ok(Self { operator, lab, pins })
+            let bpffs = Bpffs::mount(&lab.directory().join("bpf"))?;
+            let pins = bpffs.path().join("pins");
+            Ok(Self { operator, pins, _bpffs: bpffs, lab })
         }
 
         fn configure(&self, relays: &str) -> Result<()> {
@@ -228,7 +230,7 @@ mod privileged {
         let config = std::fs::read_to_string(bed.operator.config()).expect("it was written");
         bed.operator.write_config(&config.replace("\"monitor\"", "\"nowhere\""))?;
         let mut daemon = Process::spawn("undertone", bed.operator.run_command(&[])?)?;
-        daemon.wait_for_line("error: there is no interface `nowhere`", START)?;
+        daemon.wait_for_line("error: there is no interface `nowhere` here", START)?;
         assert_eq!(daemon.wait(SOON)?.code(), Some(1));
         assert!(!bed.operator.socket().exists());
         Ok(())
