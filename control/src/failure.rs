@@ -3,6 +3,7 @@
 use std::{fmt::Write as _, process::ExitCode};
 
 use undertone_control_core::ConfigError;
+use undertone_dataplane::host::HostProblem;
 
 use crate::protocol::{Code, Refusal};
 
@@ -59,6 +60,18 @@ impl Failure {
             way_out: Some(problem.way_out.clone()),
         };
         Self { complaints: error.problems.iter().map(complaint).collect(), exit: Exit::Wrong }
+    }
+
+    /// The host is not ready.
+    pub(crate) fn of_host(problems: &[HostProblem]) -> Self {
+        let complaint = |problem: &HostProblem| {
+            let text = problem.to_string();
+            match text.split_once("; ") {
+                Some((error, way_out)) => Complaint { error: error.into(), way_out: Some(way_out.into()) },
+                None => Complaint { error: text, way_out: None },
+            }
+        };
+        Self { complaints: problems.iter().map(complaint).collect(), exit: Exit::Failed }
     }
 
     /// The code that the process ends with.

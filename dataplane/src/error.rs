@@ -43,14 +43,6 @@ pub enum OpenError {
         /// What the kernel said.
         reason: String,
     },
-    /// An interface that is not up.
-    #[error(
-        "`{name}` is down, and no packet would come from it: bring it up (`ip link set {name} up`), or leave it out"
-    )]
-    Down {
-        /// Its name.
-        name: String,
-    },
     /// An interface that runs somebody else's program.
     #[error(
         "`{name}` runs an XDP program of somebody else's (`ip link show dev {name}` tells which): remove that, or take \

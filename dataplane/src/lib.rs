@@ -8,6 +8,7 @@
 mod dataplane;
 mod door;
 mod error;
+pub mod host;
 pub mod kernel;
 mod mixer;
 mod options;
@@ -18,7 +19,8 @@ mod xdp;
 
 pub use undertone_abi::{Fate, Reason, Statistics};
 pub use undertone_core::{
-    Capacity, Clock, CopyId, Dscp, End, Kind, MonitorPort, Node, PlaneError, Policy, Quality, Relay, StreamReport, mos,
+    Capacity, Clock, CopyId, Dscp, End, Kind, MonitorPort, Node, PlaneError, Policy, Quality, Refused, Relay,
+    StreamReport, mos,
 };
 
 pub use self::{

@@ -12,12 +12,16 @@ use super::{
     output::{grouped, print, print_json},
     run::CONFIG_DEFAULT,
 };
-use crate::{daemon::read_config, failure::Failure};
+use crate::{
+    daemon::{check_host, read_config},
+    failure::Failure,
+};
 
 /// Read a configuration and say what is in it, or what is wrong with it
 ///
 /// Nothing is touched and no daemon is needed. Every problem is told at once, with its line and key; the exit status is
-/// then 2.
+/// then 2. When the file is right and this host is not ready for it, because interfaces are missing or down or a media
+/// address is on none, that is told and the exit status is 1.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  undertone check --config new.toml && mv new.toml /etc/undertone/undertone.toml && undertone reload"
@@ -27,6 +31,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE", default_value = CONFIG_DEFAULT)]
     config: PathBuf,
 
+    /// Leave this host out: the file is for another
+    #[arg(long)]
+    file_only: bool,
+
     /// Print the summary as JSON
     #[arg(long)]
     json: bool,
@@ -34,6 +42,9 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let config = read_config(&args.config)?;
+    if !args.file_only {
+        check_host(&config)?;
+    }
     if args.json { print_json(&summary_json(&config)) } else { print(&summary(&config, args)) }
 }
 

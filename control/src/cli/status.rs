@@ -90,9 +90,10 @@ fn section(text: &mut String, title: &str, lines: impl IntoIterator<Item = impl 
 }
 
 fn capacity(usage: &[Usage]) -> comfy_table::Table {
-    let mut table = table([("", Left), ("used", Right), ("of", Right), ("%", Right)]);
+    let mut table = table([("", Left), ("used", Right), ("of", Right), ("%", Right), ("refused", Right)]);
     for it in usage {
-        table.add_row([it.what.clone(), grouped(it.used), grouped(it.max), format!("{:.1}", it.percent())]);
+        let [used, max, refused] = [it.used, it.max, it.refused].map(grouped);
+        table.add_row([it.what.clone(), used, max, format!("{:.1}", it.percent()), refused]);
     }
     table
 }
@@ -133,7 +134,7 @@ mod tests {
             relays_configured: 2,
             captures: 0,
             problems: vec!["line 7: cannot add the relay: media port is in use".into()],
-            capacity: vec![Usage { what: "media ports".into(), used: 4, max: 20_000 }],
+            capacity: vec![Usage { what: "media ports".into(), used: 4, max: 20_000, refused: 3 }],
             reasons: vec![
                 reason("forwarded", "sent", 1_234_567, "Forwarded to its party."),
                 reason("not-udp", "passed", 0, "Not UDP."),
@@ -158,8 +159,8 @@ PATH
   eth0       xdp-generic  the driver has no XDP
 
 CAPACITY
-               used      of    %
-  media ports     4  20,000  0.0
+               used      of    %  refused
+  media ports     4  20,000  0.0        3
 
 PACKETS sent on: 1,234,567
   reason       packets  meaning

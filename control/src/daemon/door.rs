@@ -5,6 +5,8 @@ use std::{
     io::{self, Read as _, Write as _},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 use tokio::net::UnixListener;
@@ -13,6 +15,11 @@ use crate::failure::Failure;
 
 /// Who may connect: the daemon's user and group.
 const MODE: u32 = 0o660;
+
+/// How long a daemon that was killed may take to be gone.
+const LINGER: Duration = Duration::from_secs(1);
+/// How often to look whether it is.
+const LINGER_STEP: Duration = Duration::from_millis(10);
 
 /// The right to the control socket. The socket goes when this is dropped.
 pub(super) struct Door {
@@ -34,10 +41,14 @@ impl Door {
         }
         let mut lock =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(taken(socket, &mut lock)),
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        let deadline = Instant::now() + LINGER;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(LINGER_STEP),
+                Err(TryLockError::WouldBlock) => return Err(taken(socket, &mut lock)),
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            }
         }
         lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id())).map_err(failed)?;
         Ok(Self { socket: socket.into(), _lock: lock })

@@ -26,7 +26,10 @@ use undertone_control_core::{Config, config::StaticRelay};
 use undertone_dataplane::{Dataplane, PathChoice};
 
 use self::{door::Door, record::Record};
-pub(crate) use self::{log::Format as LogFormat, open::read_config};
+pub(crate) use self::{
+    log::Format as LogFormat,
+    open::{check_host, read_config},
+};
 use crate::failure::Failure;
 
 /// What `undertone run` is told beside its configuration.

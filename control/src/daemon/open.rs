@@ -2,10 +2,9 @@
 
 use std::{fs, path::Path};
 
-use nix::net::if_::if_nametoindex;
 use tracing::{info, warn};
 use undertone_control_core::Config;
-use undertone_dataplane::{Dataplane, MixerOptions, Node, Options, Path as PacketPath, PathChoice};
+use undertone_dataplane::{Dataplane, MixerOptions, Node, Options, Path as PacketPath, PathChoice, host};
 
 use super::path_choice;
 use crate::failure::{Exit, Failure};
@@ -22,10 +21,8 @@ pub(crate) fn read_config(file: &Path) -> Result<Config, Failure> {
 
 /// Opens the data plane, and says which way packets take and why.
 pub(super) fn open(config: &Config) -> Result<Dataplane, Failure> {
+    check_host(config)?;
     let options = options(config);
-    if options.path != PathChoice::Sockets {
-        options.interfaces.iter().try_for_each(|name| check_interface(name))?;
-    }
     let dataplane = Dataplane::open(&options).map_err(|error| Failure::new(error.to_string()))?;
     for it in dataplane.paths() {
         info!(interface = it.interface, path = it.path.key(), reason = it.reason, "path");
@@ -40,12 +37,10 @@ pub(super) fn open(config: &Config) -> Result<Dataplane, Failure> {
     Ok(dataplane)
 }
 
-/// An interface that is not there is a mistake to be put right, not a reason to take a slower path.
-fn check_interface(name: &str) -> Result<(), Failure> {
-    if_nametoindex(name).map(drop).map_err(|error| {
-        Failure::new(format!("there is no interface `{name}` here: {error}"))
-            .with_way_out("`ip link` lists those that are; correct `media.interfaces`")
-    })
+/// Finds what of this host is not ready: mistakes to be put right, and no reasons to take a slower path.
+pub(crate) fn check_host(config: &Config) -> Result<(), Failure> {
+    let problems = host::problems(&options(config));
+    if problems.is_empty() { Ok(()) } else { Err(Failure::of_host(&problems)) }
 }
 
 /// Whether packets pass through this process.

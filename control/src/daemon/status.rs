@@ -25,22 +25,36 @@ impl Daemon {
             adopted: Adoption { tables: adopted.tables, streams: adopted.streams },
             relays_configured: config.relays.len(),
             captures: self.captures.get(),
-            problems: self.problems.borrow().clone(),
+            problems: self.all_problems(),
             capacity: self.usage(),
             reasons: self.dataplane.reasons()?.into_iter().map(count).collect(),
         })
     }
 
+    /// What the configuration asks for and is not so, and what has no room.
+    fn all_problems(&self) -> Vec<String> {
+        let mut problems = self.problems.borrow().clone();
+        let stuck = self.dataplane.capacity().destinations_without_room;
+        if stuck > 0 {
+            problems.push(format!(
+                "{stuck} destinations take the kernel's slow path: all next hops or output devices are in use; reach \
+                 parties through a gateway, or spread them over more nodes"
+            ));
+        }
+        problems
+    }
+
     fn usage(&self) -> Vec<Usage> {
         let it = self.dataplane.capacity();
-        let usage = |what: &str, used: u64, max: u64| Usage { what: what.into(), used, max };
+        let usage = |what: &str, used: u64, max: u64, refused| Usage { what: what.into(), used, max, refused };
+        let full = it.refused;
         vec![
-            usage("media ports", it.streams as u64, it.ports as u64),
-            usage("replication groups", it.groups.into(), it.groups_max.into()),
-            usage("next hops", it.hops.into(), it.hops_max.into()),
-            usage("output devices", it.devices as u64, it.devices_max.into()),
-            usage("device lists", it.shapes as u64, it.shapes_max.into()),
-            usage("destinations resolved", it.destinations_resolved as u64, it.destinations as u64),
+            usage("media ports", it.streams as u64, it.ports as u64, 0),
+            usage("replication groups", it.groups.into(), it.groups_max.into(), full.groups),
+            usage("next hops", it.hops.into(), it.hops_max.into(), full.hops),
+            usage("output devices", it.devices as u64, it.devices_max.into(), full.devices),
+            usage("device lists", it.shapes as u64, it.shapes_max.into(), full.shapes),
+            usage("destinations resolved", it.destinations_resolved as u64, it.destinations as u64, 0),
         ]
     }
 }

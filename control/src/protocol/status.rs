@@ -62,6 +62,8 @@ pub(crate) struct Usage {
     pub(crate) used: u64,
     /// How many there can be.
     pub(crate) max: u64,
+    /// How often there was room for no more.
+    pub(crate) refused: u64,
 }
 
 impl Usage {

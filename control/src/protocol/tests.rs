@@ -107,7 +107,7 @@ fn every_answer_survives_its_line() {
         relays_configured: 1,
         captures: 0,
         problems: vec!["nothing works".into()],
-        capacity: vec![Usage { what: "streams".into(), used: 1, max: 4 }],
+        capacity: vec![Usage { what: "streams".into(), used: 1, max: 4, refused: 0 }],
         reasons: vec![ReasonCount {
             reason: "forwarded".into(),
             fate: "sent".into(),

@@ -109,6 +109,7 @@ impl Tracker {
     /// Stops watching `ip`.
     pub(super) fn forget(&mut self, ip: IpAddr) {
         self.lookups.remove(&ip);
+        self.reports.remove(&ip);
         if let Some(adjacency) = self.watched.remove(&ip).and_then(|watched| watched.adjacency) {
             self.pursuits.release(adjacency);
         }
@@ -380,6 +381,16 @@ mod tests {
         assert_eq!(scene.asks, [gateway(1)]);
 
         scene.handle(Event::Neighbour(gateway(1), Neighbour::Known(GATEWAY)));
+        assert_eq!(macs(&scene.drain()), [Some(GATEWAY)]);
+    }
+
+    #[test]
+    fn an_address_that_comes_back_is_not_reported_before_it_was_looked_up() {
+        let mut scene = Scene::watching(&["10.0.0.1"]);
+        scene.tracker.routed(ip("10.0.0.1"), Some(via(2)), scene.now);
+        scene.tracker.forget(ip("10.0.0.1"));
+        scene.tracker.watch(ip("10.0.0.1"));
+        assert_eq!(scene.tracker.poll_report(), None);
         assert_eq!(macs(&scene.drain()), [Some(GATEWAY)]);
     }
 

@@ -4,13 +4,10 @@ mod attach;
 mod pins;
 mod service;
 
-use std::{collections::HashSet, net::IpAddr, path::Path as FilePath, sync::Arc};
+use std::{net::IpAddr, path::Path as FilePath, sync::Arc};
 
 use aya::programs::links::FdLink;
-use nix::{
-    ifaddrs::{InterfaceAddress, getifaddrs},
-    net::if_::{InterfaceFlags, if_nametoindex},
-};
+use nix::net::if_::if_nametoindex;
 use parking_lot::Mutex;
 use undertone_abi::{Reason, RowIndex};
 use undertone_core::{Fabric, FabricError, Mixer, Plane, groups_for};
@@ -88,7 +85,6 @@ pub(crate) struct Opened {
     pub(crate) paths: Vec<InterfacePath>,
     pub(crate) adopted: Adopted,
     pub(crate) service: Service,
-    /// The right to what is pinned.
     pub(crate) folder: Option<PinFolder>,
 }
 
@@ -97,9 +93,8 @@ pub(crate) fn open(options: &Options) -> Result<Opened, OpenError> {
     if options.interfaces.is_empty() {
         return Err(OpenError::NoInterfaces);
     }
-    check_interfaces(&options.interfaces)?;
-    for address in addresses_not_here(&options.node.addresses) {
-        tracing::warn!("no interface has the media address {address}: nobody finds the way to it until one does");
+    if let Some(name) = options.interfaces.iter().find(|name| if_nametoindex(name.as_str()).is_err()) {
+        return Err(OpenError::UnknownInterface { name: name.clone() });
     }
     let wanted = Sizes { addresses: options.node.addresses.len() as u32, groups: groups_for(options.groups) };
     let Some(pins) = options.pins.as_deref() else { return open_with(options, wanted, None) };
@@ -116,35 +111,7 @@ pub(crate) fn open(options: &Options) -> Result<Opened, OpenError> {
     }
 }
 
-/// Whether every interface is there and up.
-fn check_interfaces(names: &[String]) -> Result<(), OpenError> {
-    let up: HashSet<_> =
-        interfaces().filter(|it| it.flags.contains(InterfaceFlags::IFF_UP)).map(|it| it.interface_name).collect();
-    match names.iter().find(|name| !up.contains(*name)) {
-        None => Ok(()),
-        Some(name) if if_nametoindex(name.as_str()).is_err() => Err(OpenError::UnknownInterface { name: name.clone() }),
-        Some(name) => Err(OpenError::Down { name: name.clone() }),
-    }
-}
-
-/// Those of `addresses` that no interface has.
-fn addresses_not_here(addresses: &[IpAddr]) -> Vec<IpAddr> {
-    let here: HashSet<IpAddr> = interfaces()
-        .filter_map(|it| {
-            let address = it.address?;
-            let v4 = address.as_sockaddr_in().map(|it| it.ip().into());
-            v4.or_else(|| address.as_sockaddr_in6().map(|it| it.ip().into()))
-        })
-        .collect();
-    addresses.iter().filter(|address| !here.contains(address)).copied().collect()
-}
-
-/// Every interface, once for each address it has. A kernel that does not tell is asked again when they are used.
-fn interfaces() -> impl Iterator<Item = InterfaceAddress> {
-    getifaddrs().into_iter().flatten()
-}
-
-/// Opens it with tables of the sizes that were `found`, else of those that are `wanted`.
+/// Opens it with tables of these sizes, or with those that were found.
 fn open_with(options: &Options, wanted: Sizes, found: Option<Sizes>) -> Result<Opened, OpenError> {
     let pins = options.pins.as_deref();
     let mut kernel = Kernel::load(found.unwrap_or(wanted), pins)?;

@@ -104,7 +104,10 @@ pub(super) fn prepare(pins: &Path, wanted: Sizes) -> Result<(PinFolder, Option<S
     if entries(pins)?.next().is_some() {
         return Err(other_version(pins, 0));
     }
-    write(&meta, wanted)?;
+    if let Err(error) = write(&meta, wanted) {
+        folder.clear()?;
+        return Err(error);
+    }
     Ok((folder, None))
 }
 

@@ -14,7 +14,7 @@ use super::{
 #[test]
 fn the_example_passes_the_check() -> Result<()> {
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../control/undertone.example.toml");
-    let said = Said::of(Command::new(undertone()?).args(["check", "--config", example]))?.done()?;
+    let said = Said::of(Command::new(undertone()?).args(["check", "--file-only", "--config", example]))?.done()?;
     assert!(said.contains("20000-39999 (40,000 in all)") && said.contains("3 (2 copies)"), "{said}");
     Ok(())
 }

@@ -109,14 +109,28 @@ fn a_configuration_that_cannot_be_read_is_told() -> Result<()> {
 }
 
 #[test]
-fn a_media_address_that_is_not_here_is_told() -> Result<()> {
+fn a_media_address_that_is_not_here_is_told_by_check_and_run() -> Result<()> {
     let appliance = Appliance::new()?;
-    let text = "[media]\naddresses = [\"192.0.2.1\"]\nports = \"20000-20099\"\npath = \"io-uring\"\n\
-                [[relay]]\na = { local = \"192.0.2.1:20000\", peer = \"192.0.2.7:4000\" }\n\
-                b = { local = \"192.0.2.1:20002\", peer = \"192.0.2.8:4000\" }\n";
+    let text = "[media]\naddresses = [\"192.0.2.1\"]\nports = \"20000-20099\"\npath = \"io-uring\"\n";
     fs::write(appliance.config(), text).map_err(other)?;
-    let _daemon = appliance.run()?;
-    let status = appliance.say(&["status"])?.done()?;
-    assert!(status.contains("NOT AS CONFIGURED\n  line 5: cannot add the relay"), "{status}");
+    let config = appliance.config().display().to_string();
+    for command in ["run", "check"] {
+        let said = appliance.say(&[command, "--config", &config])?;
+        let parts = ["error: media address 192.0.2.1 is on no interface\ntry: ", "ip_nonlocal_bind"];
+        assert!(said.exit == Some(1) && parts.iter().all(|part| said.err.contains(part)), "{said:?}");
+    }
+    assert!(!appliance.socket().exists());
+    appliance.say(&["check", "--file-only", "--config", &config])?.done().map(drop)
+}
+
+#[test]
+fn a_daemon_that_is_being_killed_is_replaced_at_once() -> Result<()> {
+    let appliance = Appliance::new()?;
+    for _ in 0..3 {
+        let mut daemon = appliance.run()?;
+        daemon.signal(Signal::SIGKILL)?;
+        let _next = appliance.run()?;
+        appliance.ask(&["status"])?;
+    }
     Ok(())
 }

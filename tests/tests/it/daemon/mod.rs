@@ -8,7 +8,7 @@ mod configuration;
 mod life;
 mod operator;
 mod pinned;
-mod program;
+pub(crate) mod program;
 mod relays;
 mod requests;
 mod service;

@@ -230,7 +230,7 @@ mod privileged {
         let config = std::fs::read_to_string(bed.operator.config()).expect("it was written");
         bed.operator.write_config(&config.replace("\"monitor\"", "\"nowhere\""))?;
         let mut daemon = Process::spawn("undertone", bed.operator.run_command(&[])?)?;
-        daemon.wait_for_line("error: there is no interface `nowhere`", START)?;
+        daemon.wait_for_line("error: there is no interface `nowhere` here", START)?;
         assert_eq!(daemon.wait(SOON)?.code(), Some(1));
         assert!(!bed.operator.socket().exists());
         Ok(())

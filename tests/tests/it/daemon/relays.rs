@@ -2,7 +2,10 @@
 
 use undertone_tests::Result;
 
-use super::appliance::{Appliance, Party};
+use super::{
+    appliance::{Appliance, Party},
+    operator::other,
+};
 
 /// The flags of a relay between two parties.
 fn flags(appliance: &Appliance, index: u16, a: &Party, b: &Party) -> Vec<String> {
@@ -96,5 +99,52 @@ fn a_divert_is_shown_and_the_stream_goes_on() -> Result<()> {
     assert_eq!(b.hear(5, appliance.port(2))?, sent);
     appliance.say(&["divert", "off", &at])?.done()?;
     assert_eq!(appliance.stream(appliance.port(0))?["divert"], false);
+    Ok(())
+}
+
+#[test]
+fn the_ninth_copy_is_refused_and_the_eight_go_on() -> Result<()> {
+    let appliance = Appliance::new()?;
+    let (a, b) = (Party::new()?, Party::new()?);
+    let monitors: Vec<_> = (0..9).map(|_| Party::new()).collect::<Result<_>>()?;
+    appliance.configure(&appliance.relay(0, &a, &b))?;
+    let _daemon = appliance.run()?;
+    let at = appliance.port(0).to_string();
+    for monitor in &monitors[..8] {
+        appliance.say(&["copy", "add", &at, &monitor.address().to_string()])?.done()?;
+    }
+    let complaint = appliance.say(&["copy", "add", &at, &monitors[8].address().to_string()])?.failed(1)?;
+    assert!(complaint.contains("has 8 copies already; remove one first"), "{complaint}");
+    let sent = a.speak(3, appliance.port(0))?;
+    assert_eq!(b.hear(3, appliance.port(2))?, sent);
+    for monitor in &monitors[..8] {
+        assert_eq!(monitor.hear(3, appliance.port(0))?, sent);
+    }
+    Ok(())
+}
+
+#[test]
+fn copies_of_one_stream_too_many_are_refused_and_counted_and_the_others_go_on() -> Result<()> {
+    let appliance = Appliance::new()?;
+    let (a, b, monitor) = (Party::new()?, Party::new()?, Party::new()?);
+    appliance.configure(&(appliance.relay(0, &a, &b) + &appliance.relay(4, &a, &b)))?;
+    let text = std::fs::read_to_string(appliance.config()).map_err(other)?;
+    appliance.write_config(&text.replace("[control]", "groups = 1\n[control]"))?;
+    let _daemon = appliance.run()?;
+    let to = monitor.address().to_string();
+    appliance.say(&["copy", "add", &appliance.port(0).to_string(), &to])?.done()?;
+    let complaint = appliance.say(&["copy", "add", &appliance.port(4).to_string(), &to])?.failed(1)?;
+    assert!(complaint.contains("1 streams are being copied") && complaint.contains("raise `groups`"), "{complaint}");
+    let status = appliance.ask(&["status"])?;
+    let groups = status["capacity"].as_array().and_then(|all| all.iter().find(|it| it["what"] == "replication groups"));
+    assert_eq!(
+        groups.map(|it| [&it["used"], &it["max"], &it["refused"]].map(Clone::clone)),
+        Some([1, 1, 1].map(Into::into))
+    );
+    // The one that has copies can still be changed.
+    appliance.say(&["divert", "on", &appliance.port(0).to_string()])?.done()?;
+    appliance.say(&["divert", "off", &appliance.port(0).to_string()])?.done()?;
+    let sent = a.speak(3, appliance.port(0))?;
+    assert_eq!((b.hear(3, appliance.port(2))?, monitor.hear(3, appliance.port(0))?), (sent.clone(), sent));
     Ok(())
 }

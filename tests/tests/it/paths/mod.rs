@@ -3,6 +3,7 @@
 pub(crate) mod bed;
 mod changes;
 mod copies;
+mod devices;
 mod divert;
 mod forward;
 mod quality;

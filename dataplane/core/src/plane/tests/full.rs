@@ -207,3 +207,26 @@ fn a_change_that_cannot_be_changes_nothing() {
     assert_eq!(after, before);
     assert_eq!(bench.plane.report(socket(AT_CALLER)).unwrap().to, socket(AGENT));
 }
+
+#[test]
+fn an_adopted_plane_lives_with_an_interface_that_is_gone() {
+    let mut bench = Bench::with_relay();
+    bench.plane.add_copy(socket(AT_CALLER), MonitorPort::Network(socket("10.2.0.9:9000"))).unwrap();
+    bench.plane.handle_way("10.2.0.9".parse().unwrap(), Some(way(3, "10.2.0.9", 3))).unwrap();
+    let slots = bench.asked.borrow().devices.clone();
+    let left: Vec<_> = slots
+        .iter()
+        .filter(|(_, (interface, _))| *interface != 3)
+        .map(|(slot, (interface, copies))| (*slot, *interface, *copies))
+        .collect();
+
+    let asked = Rc::new(RefCell::new(Asked::default()));
+    let shell = Shell { memory: Rc::clone(&bench.memory), asked: Rc::clone(&asked) };
+    bench.plane = Plane::adopt(shell, node(), &[], &left).unwrap();
+    bench.asked = asked;
+    assert_eq!(bench.copies(AT_CALLER).1, [(2, false), (0, false)], "its place is left empty");
+    // The monitor is reached over another interface now, which does not get the slot that the copies name still.
+    bench.plane.handle_way("10.1.0.2".parse().unwrap(), Some(way(2, "10.1.0.2", 2))).unwrap();
+    bench.plane.handle_way("10.2.0.9".parse().unwrap(), Some(way(4, "10.2.0.9", 3))).unwrap();
+    assert_eq!(bench.copies(AT_CALLER).1, [(2, false), (4, true)]);
+}
