@@ -217,6 +217,7 @@ mod privileged {
             assert_ne!(after.program, before.program, "another program runs");
             assert_ne!(after.tag, before.tag, "of other instructions");
         }
+        assert!(scene.pins().join("link-polls").exists(), "the packets of a poll still share a time");
         for (who, endpoint) in [("agent", &scene.agent), ("monitor", &scene.monitor)] {
             let received = endpoint.wait_for_packets(sent.len(), SOON)?;
             assert_eq!(bytes(&received).len(), sent.len(), "{who}");
