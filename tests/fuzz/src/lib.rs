@@ -1,0 +1,14 @@
+//! What the fuzz targets do with an input, and what must hold whatever it is.
+//!
+//! Each takes bytes and panics when something does not hold. The integration tests compile this module too, and give it
+//! every input that is kept below `seeds` and `regressions`.
+
+#![forbid(unsafe_code)]
+
+mod buffer;
+mod config;
+mod datagram;
+mod reception;
+mod rewrite;
+
+pub use self::{config::config, datagram::datagram, reception::reception, rewrite::rewrite};
