@@ -4,6 +4,7 @@
 
 mod daemon;
 mod demo;
+mod fuzz_seeds;
 mod lab;
 mod paths;
 mod refusals;
