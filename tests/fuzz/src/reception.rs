@@ -180,12 +180,10 @@ impl Port {
         assert!(now.lost <= lost_max, "more than one packet's step each: {now:?}");
         if now.packets > before.packets && before.packets > 0 {
             assert!(now.longest_gap_ns >= before.longest_gap_ns, "the longest gap became shorter");
-            // RFC 3550 A.8: the jitter nears the last difference by a sixteenth, and by less than a tick for rounding.
-            let tick_ns = 1_000_000_000 / self.clock.hz();
-            assert!(
-                now.jitter_ns >= before.jitter_ns / 16 * 15 - before.jitter_ns.min(2 * tick_ns),
-                "jitter fell: {now:?}"
-            );
+            // RFC 3550 A.8: a packet takes a sixteenth of the jitter away, and less than a tick for rounding.
+            let [now_ns, before_ns] = [now, *before].map(|statistics| u64::from(statistics.jitter_ns));
+            let tick_ns = 1_000_000_000 / u64::from(self.clock.hz());
+            assert!(now_ns + tick_ns >= before_ns - before_ns / 16, "{before_ns} ns of jitter became {now_ns}");
         }
     }
 }
