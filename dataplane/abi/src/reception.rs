@@ -314,6 +314,17 @@ mod tests {
     }
 
     #[test]
+    fn jitter_beyond_what_can_be_told_is_the_most_that_can_be() {
+        let row = Row::default();
+        for (sequence, at_s) in [(1_u16, 1_u64), (2, 201)] {
+            row.count(172, at_s * 1_000_000_000);
+            let rtp = Rtp { payload_type: 0, sequence, timestamp: 0, ssrc: 1 };
+            row.receive(&rtp, Clock::Hz8000, at_s * 1_000_000_000);
+        }
+        assert_eq!(row.statistics(Clock::Hz8000).jitter_ns, u32::MAX, "a sixteenth of 200 s");
+    }
+
+    #[test]
     fn jitter_follows_the_rfc() {
         let row = Row::default();
         let mut expected = 0.0_f64;

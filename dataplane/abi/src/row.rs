@@ -196,13 +196,14 @@ impl Row {
         let packets = counted >> GAP_BITS;
         let payload_type = lock as u8;
         let source = self.learned();
+        let jitter_ns = live.jitter.load() as u64 * 1_000_000_000 / 16 / clock.hz() as u64;
         Statistics {
             packets,
             bytes: live.bytes.load(),
             lost: self.lost(packets),
             reordered: account.reordered.load(),
             duplicates: account.duplicates.load(),
-            jitter_ns: (live.jitter.load() as u64 * 1_000_000_000 / 16 / clock.hz() as u64) as u32,
+            jitter_ns: jitter_ns.min(u32::MAX as u64) as u32,
             longest_gap_ns: gap::unpack(counted as u16) as u64 * COARSE_NS,
             last_seen: live.last_seen.load(),
             ssrc: live.ssrc.load(),
@@ -229,7 +230,7 @@ pub struct Statistics {
     pub reordered: u32,
     /// RTP packets that came twice, within 32 packets.
     pub duplicates: u32,
-    /// Interarrival jitter, RFC 3550 A.8.
+    /// Interarrival jitter, RFC 3550 A.8; what is more than `u32::MAX` is told as that.
     pub jitter_ns: u32,
     /// The longest time without a packet between two packets; 0 when none reached
     /// [`GAP_MS_MIN`](crate::limits::GAP_MS_MIN).

@@ -1,17 +1,14 @@
-//! What must hold of any bytes. A body panics when it does not.
+//! What the fuzz targets do with an input, and what must hold whatever it is.
 //!
-//! The fuzzers run these bodies on bytes they make up; the test suite runs them on the files of `seeds` and
-//! `regressions`, so that what was found once stays found.
+//! Each takes bytes and panics when something does not hold. The integration tests compile this module too, and give it
+//! every input that is kept below `seeds` and `regressions`.
 
 #![forbid(unsafe_code)]
 
+mod buffer;
 mod config;
 mod datagram;
-mod frame;
 mod reception;
 mod rewrite;
 
-pub use config::config;
-pub use datagram::datagram;
-pub use reception::reception;
-pub use rewrite::rewrite;
+pub use self::{config::config, datagram::datagram, reception::reception, rewrite::rewrite};

@@ -1,75 +1,144 @@
-//! What was a good packet leaves as a good packet, to where it was to go.
+//! Sending a packet on.
 
-use arbitrary::{Result, Unstructured};
-use etherparse::{NetSlice, SlicedPacket, TransportSlice};
+use std::net::Ipv6Addr;
+
+use arbitrary::{Arbitrary, Unstructured};
 use undertone_abi::{Address, Dscp, Endpoint, Hop, Tag};
-use undertone_wire::{Datagram, Rewrite};
+use undertone_wire::{Datagram, Rewrite, ethertype};
 
-use super::frame::Buffer;
+use super::buffer::Buffer;
 
-/// Bytes of RTP without which a packet has no sequence number to change.
-const RTP: usize = 12;
+/// The shortest payload that can be RTP: others have no sequence number to move.
+const RTP_BYTES_MIN: usize = 12;
 
-/// How a packet leaves, and behind it the packet.
-pub fn rewrite(data: &[u8]) {
-    let mut input = Unstructured::new(data);
-    let Ok(rewrite) = read(&mut input) else { return };
+/// How a packet is to leave. The frame stands behind it in an input.
+#[derive(Debug, Arbitrary)]
+struct Leave {
+    headroom: u8,
+    is_v4: bool,
+    from: ([u8; 16], u16),
+    to: ([u8; 16], u16),
+    macs: [[u8; 6]; 2],
+    tags: u8,
+    outer: (bool, u16),
+    inner: (bool, u16),
+    mtu: u16,
+    dscp: Option<u8>,
+    is_forwarded: bool,
+    sequence_offset: u16,
+}
+
+/// Rewrites a frame.
+///
+/// A frame that may leave has the endpoints, the time to live and the payload that were wanted, and checksums that are
+/// right if they were right before. A UDP checksum that was wrong is wrong still.
+pub fn rewrite(bytes: &[u8]) {
+    let mut input = Unstructured::new(bytes);
+    let Ok(leave) = Leave::arbitrary(&mut input) else { return };
     let frame = input.take_rest();
-    let mut buffer = Buffer::new(frame);
-    let Ok(datagram) = Datagram::parse(&buffer) else { return };
-    // What is not whole, and what is no RTP, gets no further in the product either.
-    let Some(length) = datagram.payload_length() else { return };
-    let sequence_offset = if length < RTP { 0 } else { rewrite.sequence_offset };
-    let was_right = is_right(frame);
-    if (Rewrite { sequence_offset, ..rewrite }).apply(&mut buffer, &datagram).is_err() {
+    let mut buffer = Buffer::new(leave.headroom.into(), frame);
+    let Ok(before) = Datagram::parse(&buffer) else { return };
+    let payload = before.payload_length();
+    let has_sequence = payload.is_some_and(|length| length >= RTP_BYTES_MIN);
+    let Some(rewrite) = leave.rewrite(has_sequence) else { return };
+    if rewrite.apply(&mut buffer, &before).is_err() || payload.is_none() {
         return;
     }
-    let left = Datagram::parse(&buffer).expect("a datagram leaves");
-    assert_eq!((left.source, left.destination), (rewrite.from, rewrite.to));
-    assert_eq!(left.payload_length(), Some(length));
-    assert!(!was_right || is_right(buffer.bytes()), "its checksums were right: {left:?}");
+
+    let after = Datagram::parse(&buffer).expect("what leaves is a datagram");
+    assert_eq!((after.source, after.destination), (rewrite.from, rewrite.to));
+    assert_eq!((after.payload_length(), after.available), (payload, before.available));
+    assert!(after.ip_length + after.udp_length <= rewrite.hop.mtu.into(), "more than the way carries");
+    compare_class(&rewrite, (frame, &before), (buffer.bytes(), &after));
+    compare_payload(&rewrite, &frame[before.payload()..], &buffer.bytes()[after.payload()..]);
+    compare_checksums((frame, &before), (buffer.bytes(), &after));
 }
 
-/// Whether somebody else finds every checksum right that is there.
-fn is_right(frame: &[u8]) -> bool {
-    let Ok(packet) = SlicedPacket::from_ethernet(frame) else { return false };
-    let Some(TransportSlice::Udp(udp)) = &packet.transport else { return false };
-    let (header, payload) = (udp.to_header(), udp.payload());
-    let (udp_checksum, is_header_right) = match &packet.net {
-        Some(NetSlice::Ipv4(ip)) => {
-            let ip = ip.header().to_header();
-            let checksum = header.calc_checksum_ipv4(&ip, payload);
-            (checksum, ip.calc_header_checksum() == ip.header_checksum)
-        }
-        Some(NetSlice::Ipv6(ip)) => (header.calc_checksum_ipv6(&ip.header().to_header(), payload), true),
-        _ => return false,
-    };
-    let is_unsummed = header.checksum == 0 && matches!(packet.net, Some(NetSlice::Ipv4(_)));
-    is_header_right && (is_unsummed || udp_checksum.is_ok_and(|checksum| checksum == header.checksum))
-}
-
-fn read(input: &mut Unstructured<'_>) -> Result<Rewrite> {
-    let is_v4 = input.arbitrary()?;
-    let (from, to) = (endpoint(input, is_v4)?, endpoint(input, is_v4)?);
-    let tag = |input: &mut Unstructured<'_>| Ok(Tag { tpid: 0x8100, tci: input.arbitrary()? });
-    let hop = Hop {
-        resolved: true,
-        device: 0,
-        tags: input.int_in_range(0..=2)?,
-        mtu: input.arbitrary()?,
-        outer: tag(input)?,
-        inner: tag(input)?,
-        macs: Hop::macs(input.arbitrary()?, input.arbitrary()?),
-    };
-    let dscp = Dscp::new(input.arbitrary()?);
-    Ok(Rewrite { from, to, hop, dscp, ttl_step: input.int_in_range(0..=1)?, sequence_offset: input.arbitrary()? })
-}
-
-fn endpoint(input: &mut Unstructured<'_>, is_v4: bool) -> Result<Endpoint> {
-    let address = if is_v4 { Address::v4(input.arbitrary()?) } else { Address(input.arbitrary()?) };
-    // An IPv4-mapped address stands for IPv4 in the tables, and never in an IPv6 header.
-    if address.is_v4() != is_v4 {
-        return Err(arbitrary::Error::IncorrectFormat);
+impl Leave {
+    fn rewrite(&self, has_sequence: bool) -> Option<Rewrite> {
+        let tag =
+            |(is_service, tci)| Tag { tpid: if is_service { ethertype::SERVICE_VLAN } else { ethertype::VLAN }, tci };
+        let [destination, source] = self.macs;
+        Some(Rewrite {
+            from: self.end(self.from)?,
+            to: self.end(self.to)?,
+            hop: Hop {
+                resolved: true,
+                device: 0,
+                tags: self.tags % 3,
+                mtu: self.mtu,
+                outer: tag(self.outer),
+                inner: tag(self.inner),
+                macs: Hop::macs(destination, source),
+            },
+            dscp: self.dscp.and_then(|value| Dscp::new(value & 0x3f)),
+            ttl_step: self.is_forwarded.into(),
+            sequence_offset: if has_sequence { self.sequence_offset } else { 0 },
+        })
     }
-    Ok(Endpoint { address, port: input.arbitrary()? })
+
+    /// An endpoint of the wanted family. `None` for an IPv6 address that nobody can have.
+    fn end(&self, (octets, port): ([u8; 16], u16)) -> Option<Endpoint> {
+        let [a, b, c, d, ..] = octets;
+        let address =
+            if self.is_v4 { Address::v4(u32::from_ne_bytes([a, b, c, d])) } else { Ipv6Addr::from(octets).into() };
+        (address.is_v4() == self.is_v4).then_some(Endpoint { address, port })
+    }
+}
+
+/// Traffic class and time to live, as they stand in either version's header.
+fn class((frame, datagram): (&[u8], &Datagram)) -> (u8, u8) {
+    let header = &frame[datagram.ip..];
+    if datagram.is_v4() { (header[1], header[8]) } else { (header[0] << 4 | header[1] >> 4, header[7]) }
+}
+
+fn compare_class(rewrite: &Rewrite, before: (&[u8], &Datagram), after: (&[u8], &Datagram)) {
+    let (old, ttl) = class(before);
+    let new = rewrite.dscp.map_or(old, |dscp| dscp.bits() << 2 | old & 3);
+    assert_eq!(class(after), (new, ttl - rewrite.ttl_step));
+}
+
+/// Payload and trailer are as they were, but for the sequence number.
+fn compare_payload(rewrite: &Rewrite, before: &[u8], after: &[u8]) {
+    let mut expected = before.to_vec();
+    if rewrite.sequence_offset != 0 {
+        let sequence = u16::from_be_bytes([before[2], before[3]]).wrapping_add(rewrite.sequence_offset);
+        expected[2..4].copy_from_slice(&sequence.to_be_bytes());
+    }
+    assert_eq!(after, expected);
+}
+
+fn compare_checksums(before: (&[u8], &Datagram), after: (&[u8], &Datagram)) {
+    match (has_right_header(before), has_right_header(after)) {
+        (Some(was_right), Some(is_right)) => assert_eq!(was_right, is_right, "IPv4 header checksum"),
+        (None, Some(is_right)) => assert!(is_right, "IPv4 header checksum of a header that is new"),
+        (_, None) => {}
+    }
+    match (is_right(before), is_right(after)) {
+        (Some(was_right), is_right) => assert_eq!(is_right, Some(was_right), "UDP checksum"),
+        (None, is_right) if after.1.is_v4() => assert_eq!(is_right, None, "none before"),
+        (None, is_right) => assert_eq!(is_right, Some(true), "IPv6 has none without"),
+    }
+}
+
+/// Whether the IPv4 header's checksum is right; `None` in IPv6, which has none.
+fn has_right_header((frame, datagram): (&[u8], &Datagram)) -> Option<bool> {
+    datagram.is_v4().then(|| adds_up(&[&frame[datagram.ip..datagram.udp()]]))
+}
+
+/// Whether the UDP checksum is right; `None` when there is none.
+fn is_right((frame, datagram): (&[u8], &Datagram)) -> Option<bool> {
+    let header = &frame[datagram.ip..datagram.udp()];
+    let addresses = if datagram.is_v4() { &header[12..20] } else { &header[8..40] };
+    let udp = &frame[datagram.udp()..][..datagram.udp_length];
+    let length = (datagram.udp_length as u16).to_be_bytes();
+    (udp[6..8] != [0, 0]).then(|| adds_up(&[addresses, &[0, 17], &length, udp]))
+}
+
+/// Whether data that holds its own checksum is as it was when it was summed: RFC 1071, section 1.
+fn adds_up(parts: &[&[u8]]) -> bool {
+    let words = parts.iter().flat_map(|part| part.chunks(2));
+    let sum: u64 = words.map(|word| u64::from(word[0]) << 8 | u64::from(*word.get(1).unwrap_or(&0))).sum();
+    // End-around carries keep the value modulo 2¹⁶ − 1, and a sum of something never becomes 0.
+    sum != 0 && sum.is_multiple_of(0xffff)
 }

@@ -1,34 +1,57 @@
-//! What fuzzers start from, and what they once found, still holds.
+//! Every input that is kept for the fuzz targets, without a fuzzer: what once failed does not fail again.
+
+use std::{
+    fs, panic,
+    path::{Path, PathBuf},
+};
 
 #[path = "../../fuzz/src/lib.rs"]
-#[expect(unreachable_pub, reason = "a crate of its own, which the fuzzers link")]
-mod bodies;
+#[expect(unreachable_pub, reason = "the fuzz targets see it as a crate")]
+mod fuzz;
 
-use std::{fs, path::Path};
+const TARGETS: [(&str, fn(&[u8])); 4] = [
+    ("config", fuzz::config),
+    ("datagram", fuzz::datagram),
+    ("reception", fuzz::reception),
+    ("rewrite", fuzz::rewrite),
+];
 
-/// What must hold of some bytes.
-type Body = fn(&[u8]);
+/// The inputs that begin with, and those that made a target fail once.
+const KEPT: [&str; 2] = ["seeds", "regressions"];
 
 #[test]
-fn every_input_that_is_kept_holds() {
-    let table = [
-        ("config", bodies::config as Body),
-        ("datagram", bodies::datagram),
-        ("reception", bodies::reception),
-        ("rewrite", bodies::rewrite),
-    ];
-    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
-    for (target, body) in table {
-        let seeds = inputs(&fuzz.join("seeds").join(target));
-        assert!(!seeds.is_empty(), "{target} has seeds");
-        for input in seeds.into_iter().chain(inputs(&fuzz.join("regressions").join(target))) {
-            body(&input);
+fn no_kept_input_fails() {
+    for (target, take) in TARGETS {
+        for file in KEPT.into_iter().flat_map(|kept| entries(&folder(kept).join(target))) {
+            let input = fs::read(&file).expect("an input that can be read");
+            panic::catch_unwind(|| take(&input)).unwrap_or_else(|_| panic!("{target} fails on {}", file.display()));
         }
     }
 }
 
-/// The files of a folder; none where there is no such folder.
-fn inputs(folder: &Path) -> Vec<Vec<u8>> {
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    entries.map(|entry| fs::read(entry.unwrap().path()).unwrap()).collect()
+#[test]
+fn every_target_has_seeds_and_every_input_a_target() {
+    let mut targets: Vec<PathBuf> = entries(&folder("targets"));
+    targets.iter_mut().for_each(|target| *target = target.file_stem().expect("a file").into());
+    assert_eq!(targets, TARGETS.map(|(target, _)| PathBuf::from(target)));
+    for kept in KEPT {
+        for inputs in entries(&folder(kept)) {
+            assert!(targets.iter().any(|target| inputs.ends_with(target)), "{} is for no target", inputs.display());
+        }
+    }
+    for target in targets {
+        assert!(!entries(&folder("seeds").join(&target)).is_empty(), "{} has no seeds", target.display());
+    }
+}
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(name)
+}
+
+/// What is in a folder, sorted; nothing when there is no such folder.
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("a folder that can be read").path()).collect();
+    paths.sort();
+    paths
 }

@@ -1,7 +1,8 @@
 //! The fuzz targets of tests/fuzz, each for a bounded time.
 //!
-//! Inputs worth keeping are in tests/fuzz/seeds, a folder for each target. What a run finds beside them goes below
-//! target/, so that a run changes nothing that is under version control.
+//! Inputs worth keeping are in tests/fuzz/seeds, a folder for each target, and those that made one fail once in
+//! tests/fuzz/regressions. What a run finds beside them goes below target/, so that a run changes nothing that is under
+//! version control.
 
 use std::fs;
 use std::process::Command;
@@ -44,8 +45,9 @@ fn fuzz(target: &str, project: &Project) -> Result<Outcome> {
     run.arg(target).arg(&found);
     run.args(seeds.exists().then_some(&seeds));
     run.arg("--").arg(format!("-max_total_time={SECONDS}"));
-    let output = command::run_quietly(project, &mut run)
-        .with_context(|| format!("{target} fails on an input: keep it as a test and mend the code"))?;
+    let output = command::run_quietly(project, &mut run).with_context(|| {
+        format!("{target} fails on an input: keep it in tests/fuzz/regressions/{target} and mend the code")
+    })?;
     if let Some(line) = last_word(&output) {
         eprintln!("  {line}");
     }

@@ -9,16 +9,14 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
-    const HEADROOM: usize = 128;
-
-    pub(crate) fn new(frame: &[u8]) -> Self {
-        let mut memory = vec![0; Self::HEADROOM];
+    pub(crate) fn new(headroom: usize, frame: &[u8]) -> Self {
+        let mut memory = vec![0xee; headroom];
         memory.extend_from_slice(frame);
-        Self { memory, front: Self::HEADROOM }
+        Self { memory, front: headroom }
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
-        self.memory.get(self.front..).unwrap_or_default()
+        &self.memory[self.front..]
     }
 }
 
@@ -36,7 +34,7 @@ impl Frame for Buffer {
     }
 
     fn write<const N: usize>(&mut self, offset: usize) -> Option<&mut [u8; N]> {
-        self.memory.get_mut(self.front..)?.get_mut(offset..)?.first_chunk_mut()
+        self.memory[self.front..].get_mut(offset..)?.first_chunk_mut()
     }
 }
 

@@ -1,0 +1,4 @@
+//! Configurations.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| undertone_fuzz::config(bytes));

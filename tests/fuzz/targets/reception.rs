@@ -1,0 +1,4 @@
+//! The life of a media port.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| undertone_fuzz::reception(bytes));

@@ -1,0 +1,4 @@
+//! Frames on their way out.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| undertone_fuzz::rewrite(bytes));
