@@ -146,7 +146,7 @@ impl Port {
         match admission {
             Admission::Stranger => assert_eq!(learned, before, "a stranger taught something"),
             Admission::Known => {
-                assert!(before == Some(from) || before.is_none() && is_signalled, "{from:?} is not known")
+                assert!(before == Some(from) || before.is_none() && is_signalled, "{from:?} is not known");
             }
             Admission::Moved => assert_ne!(before, Some(from), "{from:?} was there already"),
         }

@@ -9,7 +9,9 @@ use std::{
 #[expect(unreachable_pub, reason = "the fuzz targets see it as a crate")]
 mod fuzz;
 
-const TARGETS: [(&str, fn(&[u8])); 4] = [
+type Target = (&'static str, fn(&[u8]));
+
+const TARGETS: [Target; 4] = [
     ("config", fuzz::config),
     ("datagram", fuzz::datagram),
     ("reception", fuzz::reception),
@@ -31,8 +33,8 @@ fn no_kept_input_fails() {
 
 #[test]
 fn every_target_has_seeds_and_every_input_a_target() {
-    let mut targets: Vec<PathBuf> = entries(&folder("targets"));
-    targets.iter_mut().for_each(|target| *target = target.file_stem().expect("a file").into());
+    let files = entries(&folder("targets"));
+    let targets: Vec<_> = files.iter().map(|file| PathBuf::from(file.file_stem().expect("a file"))).collect();
     assert_eq!(targets, TARGETS.map(|(target, _)| PathBuf::from(target)));
     for kept in KEPT {
         for inputs in entries(&folder(kept)) {
