@@ -9,10 +9,9 @@ use std::{
 #[expect(unreachable_pub, reason = "the fuzz targets see it as a crate")]
 mod fuzz;
 
-/// What a fuzz target does with an input.
-type Body = fn(&[u8]);
+type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [(&str, Body); 4] = [
+const TARGETS: [Target; 4] = [
     ("config", fuzz::config),
     ("datagram", fuzz::datagram),
     ("reception", fuzz::reception),
@@ -34,8 +33,8 @@ fn no_kept_input_fails() {
 
 #[test]
 fn every_target_has_seeds_and_every_input_a_target() {
-    let targets = entries(&folder("targets"));
-    let targets: Vec<PathBuf> = targets.iter().map(|target| target.file_stem().expect("a file").into()).collect();
+    let files = entries(&folder("targets"));
+    let targets: Vec<_> = files.iter().map(|file| PathBuf::from(file.file_stem().expect("a file"))).collect();
     assert_eq!(targets, TARGETS.map(|(target, _)| PathBuf::from(target)));
     for kept in KEPT {
         for inputs in entries(&folder(kept)) {
