@@ -31,6 +31,9 @@ const PARTY: u32 = 103;
 /// Where the relay sends copies from: each second index, the other end at the next.
 pub(super) const MONITOR_FIRST: u32 = 104;
 
+/// How often a measurement is begun again that something disturbed.
+const ATTEMPTS_MAX: u32 = 5;
+
 /// What stands between the generator and the party.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Relay {
@@ -155,8 +158,20 @@ impl Forwarding {
         self.load.streams().max(1 << 16)
     }
 
-    /// Generates `packets` and makes sure that each of them went the way that it was to go.
+    /// Generates `packets`, again when frames were lost: a link's ring overflows when something else takes the core at a
+    /// bad moment. What is always lost is an error.
     fn generate(&self, packets: u32) -> Result<Duration> {
+        let mut attempts = 1;
+        loop {
+            match self.try_generate(packets) {
+                Err(_) if attempts < ATTEMPTS_MAX => attempts += 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Generates `packets` and makes sure that each of them went the way that it was to go.
+    fn try_generate(&self, packets: u32) -> Result<Duration> {
         let before = (self.driver.counts()?, self.reasons()?);
         let duration = self.namespace.run(|| self.driver.generate(packets))?;
         let (sent, copies) = (u64::from(packets), u64::from(packets) * u64::from(self.load.copies));

@@ -122,7 +122,8 @@ fn write(options: &Options, outcomes: &Outcomes) -> Result<()> {
         fs::write(path, lines).with_context(|| format!("cannot write {}", path.display()))?;
     }
     if let Some(path) = &options.svg {
-        let chart = report::chart("Undertone's data plane", outcomes, &["bare-redirect", "rtpengine-user"]);
+        let references = ["bare-redirect", "bare-cold", "rtpengine-user"];
+        let chart = report::chart("Undertone's data plane", outcomes, &references);
         fs::write(path, chart).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
