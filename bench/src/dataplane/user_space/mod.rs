@@ -4,7 +4,8 @@
 //! is sent is never more than a small window ahead of what has arrived, so that nothing is lost for want of room, and a
 //! packet that is lost all the same ends the benchmark. The number is packets per second of the process's time on its
 //! core, in user space and in the kernel: what a core carries that does nothing else. A rate by the wall's clock would
-//! be the sender's where the relay is the faster of the two.
+//! be the sender's where the relay is the faster of the two. What the kernel does for the relay on the sender's core, up
+//! to the relay's sockets, is not counted for either.
 
 mod bencode;
 mod process;
