@@ -64,7 +64,12 @@ impl Dataplane {
     /// pinned go on, and can be changed and removed. One process at a time has a pin folder.
     pub fn open(options: &Options) -> Result<Self, OpenError> {
         match options.path {
-            PathChoice::Sockets => Self::over_sockets(options, "the configuration says so".into()),
+            PathChoice::Sockets => {
+                if let Some(path) = options.pins.as_deref().filter(|pins| xdp::is_pinned(pins)) {
+                    return Err(OpenError::StillPinned { path: path.into() });
+                }
+                Self::over_sockets(options, "the configuration says so".into())
+            }
             PathChoice::Native | PathChoice::Generic => Self::over_xdp(options),
             PathChoice::Fastest => Self::over_xdp(options).or_else(|error| {
                 if error.is_no_xdp() { Self::over_sockets(options, error.to_string()) } else { Err(error) }

@@ -105,11 +105,12 @@ pub fn monotonic_ns() -> u64 {
 /// Returns when every packet that was on its way through an XDP program has left.
 ///
 /// A global memory barrier waits for a grace period of RCU, and a device's poll, with the frames it sends at its end,
-/// lies within one.
-pub(crate) fn settle() {
+/// lies within one. An error says that this kernel has no such barrier.
+pub(crate) fn settle() -> io::Result<()> {
     const MEMBARRIER_CMD_GLOBAL: libc::c_int = 1;
     // SAFETY: the call takes three numbers and touches no memory.
-    unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) };
+    let result = unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Makes the kernel compute checksums of what it sends through the interface `name`, instead of leaving them to a

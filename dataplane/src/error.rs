@@ -74,6 +74,21 @@ pub enum OpenError {
         /// What is in the way.
         cause: Box<OpenError>,
     },
+    /// The sockets path was chosen while programs of an earlier process are pinned.
+    #[error(
+        "the programs pinned in `{}` go on taking the packets, and the io_uring path would see none: end their streams \
+         with `undertone unload`, or choose a path of XDP, which takes them over", path.display()
+    )]
+    StillPinned {
+        /// The pin folder.
+        path: PathBuf,
+    },
+    /// A folder with things in it that no data plane has put there.
+    #[error("`{}` holds what is not ours: name a folder that is empty or not there yet as `pins`", path.display())]
+    NotOurs {
+        /// The pin folder.
+        path: PathBuf,
+    },
     /// Not a BPF file system.
     #[error("`{}` is not on a BPF file system; mount one (`mount -t bpf bpf /sys/fs/bpf`) or change `pins`", path.display())]
     NoBpffs {

@@ -125,7 +125,7 @@ fn depart(packet: &mut Packet<'_>, arrival: &Arrival, is_rtp: bool) -> Result<Ou
     let config = arrival.config;
     let in_kernel = matches!(arrival.side, Side::Network) && config.copies_port() == 0;
     let group = if in_kernel { rule.group } else { 0 };
-    let way = find_way(arrival, &rule, group)?;
+    let way = find_way(arrival, &rule)?;
     let (hop, reason) = match way {
         Way::Forward(reason, hop) => (hop, reason),
         Way::Mixer(reason, _) => (tables::hop(config.mixer_hop()).ok_or(Reason::NoHop)?, reason),
@@ -153,14 +153,18 @@ fn depart(packet: &mut Packet<'_>, arrival: &Arrival, is_rtp: bool) -> Result<Ou
 
 /// How the stream itself goes on.
 #[inline(always)]
-fn find_way(arrival: &Arrival, rule: &Rule, group: u16) -> Result<Way, Reason> {
+fn find_way(arrival: &Arrival, rule: &Rule) -> Result<Way, Reason> {
     let config = arrival.config;
     if rule.group != 0
         && config.copies_port() != 0
         && matches!(arrival.side, Side::Network)
         && tables::mixer_is_alive(arrival.now_ns)
     {
-        let reason = if rule.forward { Reason::Copied } else { Reason::CopiedOnly };
+        let reason = match (rule.forward, rule.divert) {
+            (true, true) => Reason::Diverted,
+            (true, false) => Reason::Copied,
+            (false, _) => Reason::CopiedOnly,
+        };
         return Ok(Way::Mixer(reason, config.copies_port()));
     }
     let reason = match (arrival.side, rule.forward, rule.divert) {
@@ -177,7 +181,7 @@ fn find_way(arrival: &Arrival, rule: &Rule, group: u16) -> Result<Way, Reason> {
         return Ok(Way::Forward(reason, hop));
     }
     // Nobody knows the way yet: user space has the kernel find it, and sends the packet meanwhile.
-    if group == 0 && config.mixer_interface() != 0 {
+    if config.mixer_interface() != 0 {
         return Ok(Way::Mixer(Reason::Unresolved, config.unresolved_port()));
     }
     Ok(Way::Hold)

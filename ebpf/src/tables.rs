@@ -27,8 +27,9 @@ static HEARTBEAT: Array<Word64, 1, MMAPABLE> = Array::new();
 static REASONS: PerCpuArray<Word64, { Reason::COUNT as usize }> = PerCpuArray::new();
 #[btf_map]
 static DEVICES: DevMap<{ DEVICES_MAX as usize }> = DevMap::new();
+/// One more than there can be: user space waits for a grace period by changing the last.
 #[btf_map]
-static SHAPES: ArrayOfMaps<DevMap<{ SHAPE_ENTRIES as usize }>, { SHAPES_MAX as usize }> = ArrayOfMaps::new();
+static SHAPES: ArrayOfMaps<DevMap<{ SHAPE_ENTRIES as usize }>, { SHAPES_MAX as usize + 1 }> = ArrayOfMaps::new();
 #[btf_map]
 static SERIAL: PerCpuArray<Word32, 1> = PerCpuArray::new();
 #[btf_map]

@@ -63,9 +63,11 @@ impl Address {
     /// The slot of this address in a table of `slots` (a power of two), spread by `seed`.
     #[inline(always)]
     pub const fn slot(&self, seed: u32, slots: u32) -> u32 {
+        // The seed takes part word by word: were they put together first, addresses that collide would do so whatever
+        // the seed.
         let [a, b, c, d] = self.0;
-        let mixed = (a ^ b.rotate_left(7) ^ c.rotate_left(13) ^ d).wrapping_mul(seed);
-        mixed >> (32 - slots.trailing_zeros())
+        let mixed = a.wrapping_mul(seed).wrapping_add(b).wrapping_mul(seed).wrapping_add(c).wrapping_mul(seed);
+        mixed.wrapping_add(d).wrapping_mul(seed) >> (32 - slots.trailing_zeros())
     }
 }
 

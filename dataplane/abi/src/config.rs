@@ -347,6 +347,20 @@ mod tests {
     }
 
     #[test]
+    fn addresses_that_are_alike_find_places_of_their_own() {
+        for pair in [["2001:db8:0:1::10", "2001:db8::90"], ["2001:db8:0:1::1", "2001:db8::81"], ["fd00::1", "fd00::2"]]
+        {
+            let addresses = pair.map(|text| (text.parse::<IpAddr>().unwrap().into(), None));
+            let config = Config::new();
+            assert!(config.set_addresses(&addresses), "{pair:?}");
+            for (index, (address, _)) in addresses.iter().enumerate() {
+                let found = config.media_address(address).map(|found| found.local);
+                assert_eq!(found, Some(Local(index as u8)), "{pair:?}");
+            }
+        }
+    }
+
+    #[test]
     fn too_many_or_twice_the_same_is_refused() {
         let config = Config::new();
         let mut addresses = sixteen();

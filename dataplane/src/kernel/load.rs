@@ -1,6 +1,6 @@
 //! Loading the programs and making their maps.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use aya::{
     Ebpf, EbpfLoader,
@@ -10,12 +10,15 @@ use aya::{
 use nix::net::if_::if_indextoname;
 use undertone_abi::{
     Reason,
-    limits::{DEVICES_MAX, GROUPS_DEFAULT, PORTS, SHAPE_ENTRIES},
+    limits::{DEVICES_MAX, GROUPS_DEFAULT, PORTS, SHAPE_ENTRIES, SHAPES_MAX},
     maps, programs,
 };
 use undertone_core::Memory as _;
 
-use crate::kernel::{KernelError, KernelMemory};
+use crate::{
+    door,
+    kernel::{KernelError, KernelMemory},
+};
 
 /// The object file with the programs; empty when it was not built.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/undertone-xdp.o"));
@@ -44,7 +47,7 @@ impl Default for Sizes {
 /// The programs in the kernel, with their maps.
 pub struct Kernel {
     ebpf: Ebpf,
-    memory: KernelMemory,
+    memory: Arc<KernelMemory>,
     devices: DevMap<MapData>,
     shapes: ArrayOfMaps<MapData, MapData>,
     reasons: PerCpuArray<MapData, u64>,
@@ -70,7 +73,7 @@ impl Kernel {
         for name in [programs::RELAY, programs::EGRESS, programs::PASS] {
             load_program(&mut ebpf, name)?;
         }
-        let memory = KernelMemory::map(&mut ebpf, sizes)?;
+        let memory = Arc::new(KernelMemory::map(&mut ebpf, sizes)?);
         let devices = take(&mut ebpf, maps::DEVICES)?;
         let shapes = take(&mut ebpf, maps::SHAPES)?;
         let reasons = take(&mut ebpf, maps::REASONS)?;
@@ -81,6 +84,11 @@ impl Kernel {
     /// The tables.
     pub fn memory(&self) -> &KernelMemory {
         &self.memory
+    }
+
+    /// The tables, for a thread that waits for nobody.
+    pub(crate) fn shared_memory(&self) -> Arc<KernelMemory> {
+        Arc::clone(&self.memory)
     }
 
     /// The program on interfaces that media arrives on.
@@ -170,6 +178,15 @@ impl Kernel {
         self.shapes.set(index as u32, &data, 0).map_err(|error| KernelError::of(WHAT, error))
     }
 
+    /// Returns when every packet that was on its way through a program has left.
+    pub fn settle(&mut self) -> Result<(), KernelError> {
+        if door::settle().is_ok() {
+            return Ok(());
+        }
+        // A kernel with CPUs that have no tick refuses that barrier. Changing a map of maps waits for the same.
+        self.set_shape(SHAPE_UNUSED, &[])
+    }
+
     /// Packets per reason, over all CPUs, in the order of [`Reason::ALL`].
     pub fn reasons(&self) -> Result<Vec<(Reason, u64)>, KernelError> {
         Reason::ALL
@@ -197,8 +214,11 @@ impl Kernel {
     }
 }
 
+/// The shape that no group names.
+const SHAPE_UNUSED: u16 = SHAPES_MAX as u16;
+
 /// The maps that outlive the process.
-const PINNED: &[&str] = &[
+pub(crate) const PINNED: &[&str] = &[
     maps::ROWS,
     maps::HOPS,
     maps::GROUPS,

@@ -6,5 +6,6 @@ mod memory;
 
 pub use error::KernelError;
 pub(crate) use error::{cause, errno};
+pub(crate) use load::PINNED;
 pub use load::{Kernel, Sizes};
 pub use memory::KernelMemory;

@@ -49,9 +49,9 @@ pub(crate) trait Heart: Send + 'static {
 
 /// What becomes of a packet that is copied.
 pub(crate) struct CopyOrders {
-    /// Whether the packet itself goes on.
+    /// Whether the packet itself goes back, to go on from there.
     pub(crate) forward: bool,
-    /// Sources and destinations of its copies.
+    /// Sources and destinations of its copies, and of the packet itself where it is diverted: the mixer sends it back.
     pub(crate) copies: Vec<(SocketAddr, SocketAddr)>,
 }
 

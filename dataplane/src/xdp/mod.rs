@@ -13,7 +13,7 @@ use undertone_abi::{Reason, RowIndex};
 use undertone_core::{Fabric, FabricError, Mixer, Plane, groups_for};
 
 use crate::{
-    OpenError, Options, door,
+    OpenError, Options,
     kernel::{Kernel, KernelMemory, Sizes},
     mixer::{self, MixerLink, Ports},
     options::{Adopted, InterfacePath, Path},
@@ -21,7 +21,7 @@ use crate::{
 };
 
 pub(crate) use self::{
-    pins::{PinFolder, unload},
+    pins::{PinFolder, is_pinned, unload},
     service::Service,
 };
 
@@ -75,7 +75,10 @@ impl Fabric for XdpFabric {
     }
 
     fn settle(&mut self) {
-        door::settle();
+        if let Err(error) = self.kernel.settle() {
+            // It was there when the data plane was opened.
+            tracing::error!(%error, "packets under way cannot be waited for");
+        }
     }
 }
 
@@ -115,6 +118,7 @@ pub(crate) fn open(options: &Options) -> Result<Opened, OpenError> {
 fn open_with(options: &Options, wanted: Sizes, found: Option<Sizes>) -> Result<Opened, OpenError> {
     let pins = options.pins.as_deref();
     let mut kernel = Kernel::load(found.unwrap_or(wanted), pins)?;
+    kernel.settle()?;
     let poll_end = attach::to_polls(&mut kernel, pins)?;
     let moves = kernel.take_moves();
     let devices = if found.is_some() { kernel.devices() } else { Vec::new() };
@@ -133,6 +137,10 @@ fn open_with(options: &Options, wanted: Sizes, found: Option<Sizes>) -> Result<O
     let kernel = &mut plane.fabric_mut().kernel;
     attach::to_mixer_link(kernel, &link, pins)?;
     let paths = attach::to_interfaces(kernel, &options.interfaces, options.path, pins)?;
+    if let Some(pins) = pins {
+        let near_and_far = [&link.near.name, &link.far.name];
+        pins::detach_others(pins, &options.interfaces.iter().chain(near_and_far).collect::<Vec<_>>())?;
+    }
     // Behind the driver, the kernel's copies of a packet share their bytes and cannot be told apart.
     let copies_port = if paths.iter().any(|path| path.path == Path::Generic) { copies_port } else { 0 };
     let mixer = Mixer { address: options.mixer.address, divert_port, unresolved_port, copies_port };
@@ -142,7 +150,10 @@ fn open_with(options: &Options, wanted: Sizes, found: Option<Sizes>) -> Result<O
     Ok(Opened { plane, paths, adopted, service, folder: None })
 }
 
+/// What the names of pinned links begin with.
+const LINK_PREFIX: &str = "link-";
+
 /// Where the link of an interface is pinned.
 fn link_pin(pins: &FilePath, interface: &str, mode: &str) -> std::path::PathBuf {
-    pins.join(format!("link-{interface}-{mode}"))
+    pins.join(format!("{LINK_PREFIX}{interface}-{mode}"))
 }

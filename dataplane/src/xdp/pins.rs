@@ -19,7 +19,8 @@ use undertone_core::streams_copied;
 
 use crate::{
     OpenError,
-    kernel::{KernelError, Sizes},
+    kernel::{KernelError, PINNED, Sizes},
+    xdp::{LINK_PREFIX, link_pin},
 };
 
 /// How long a process that was killed may take to let go of its folder.
@@ -63,14 +64,44 @@ impl PinFolder {
     /// Detaches and removes all that is pinned, and the folder. False when nothing was.
     pub(super) fn clear(self) -> Result<bool, OpenError> {
         let pins = &self.path;
-        let mut any = false;
-        for path in entries(pins)? {
-            any = true;
+        let meta = pins.join(maps::META);
+        if !meta.exists() && entries(pins)?.next().is_some() {
+            return Err(OpenError::NotOurs { path: pins.clone() });
+        }
+        let any = meta.exists();
+        // What says that the rest is ours goes last: what is left by a process that is killed meanwhile stays ours.
+        for path in entries(pins)?.filter(|path| *path != meta && is_ours(path)).chain(any.then_some(meta.clone())) {
             fs::remove_file(&path).map_err(|source| OpenError::Files { what: "remove", path, source })?;
         }
         fs::remove_dir(pins).map_err(|source| OpenError::Files { what: "remove", path: pins.into(), source })?;
         Ok(any)
     }
+}
+
+/// Whether an entry of a pin folder bears a name that we give.
+fn is_ours(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    PINNED.contains(&name) || name.starts_with(LINK_PREFIX)
+}
+
+/// Detaches the programs of interfaces that are not among `interfaces`: they were configured once, and would run on as
+/// the build left them that was in force then.
+pub(super) fn detach_others(pins: &Path, interfaces: &[&String]) -> Result<(), OpenError> {
+    let modes = [crate::options::Path::Native, crate::options::Path::Generic].map(crate::options::Path::key);
+    let kept: Vec<_> = interfaces.iter().flat_map(|name| modes.map(|mode| link_pin(pins, name, mode))).collect();
+    let is_link = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with(LINK_PREFIX) && modes.iter().any(|mode| name.ends_with(mode))
+    };
+    for path in entries(pins)?.filter(is_link).filter(|path| !kept.contains(path)) {
+        fs::remove_file(&path).map_err(|source| OpenError::Files { what: "detach", path, source })?;
+    }
+    Ok(())
+}
+
+/// Whether programs of a data plane are pinned in a folder, as far as can be seen.
+pub(crate) fn is_pinned(pins: &Path) -> bool {
+    pins.join(maps::META).exists()
 }
 
 fn is_at(file: &File, path: &Path) -> bool {
@@ -102,7 +133,7 @@ pub(super) fn prepare(pins: &Path, wanted: Sizes) -> Result<(PinFolder, Option<S
         return Ok((folder, Some(check(pins, &meta, wanted)?)));
     }
     if entries(pins)?.next().is_some() {
-        return Err(other_version(pins, 0));
+        return Err(OpenError::NotOurs { path: pins.into() });
     }
     if let Err(error) = write(&meta, wanted) {
         folder.clear()?;

@@ -20,6 +20,7 @@ use undertone_core::{Memory as _, Plane, Way};
 use super::XdpFabric;
 use crate::{
     OpenError, door,
+    kernel::KernelMemory,
     mixer::{CopyOrders, Heart, MixerError, MixerService, Ports, index_of_alias},
 };
 
@@ -75,7 +76,11 @@ impl Service {
                 move || follow(moves, &events, &stop)
             })?);
         }
-        let heart = PlaneHeart { plane: Arc::clone(plane), mixer };
+        let heart = {
+            let plane = plane.lock();
+            let tables = plane.fabric().kernel.shared_memory();
+            TablesHeart { tables, addresses: plane.node().addresses.clone(), mixer }
+        };
         Ok(Self { events, stop, threads, _mixer: MixerService::start(ports, heart)? })
     }
 }
@@ -128,32 +133,36 @@ fn follow(mut moves: RingBuf<MapData>, events: &Sender<Event>, stop: &AtomicBool
     }
 }
 
-/// What the mixer's ports need of the plane.
-struct PlaneHeart {
-    plane: Arc<Mutex<Plane<XdpFabric>>>,
+/// What the mixer's ports need of the plane: its tables, without its lock. Whoever holds that for long must not stop the
+/// heartbeat, or every divert would fail to the wire.
+struct TablesHeart {
+    tables: Arc<KernelMemory>,
+    /// The node's media addresses.
+    addresses: Vec<IpAddr>,
     mixer: Ipv4Addr,
 }
 
-impl Heart for PlaneHeart {
+impl Heart for TablesHeart {
     fn beat(&self) {
-        self.plane.lock().fabric().kernel.memory().beat(door::monotonic_ns());
+        self.tables.beat(door::monotonic_ns());
     }
 
     fn way_out(&self, alias: SocketAddrV4) -> Option<(SocketAddr, SocketAddr, u16)> {
-        let plane = self.plane.lock();
-        let memory = plane.fabric().kernel.memory();
+        let memory = &*self.tables;
         let row = memory.row(self.row(alias)?)?;
         let rule = row.rule()?;
-        let from = *plane.node().addresses.get(rule.via.local.0 as usize)?;
+        let from = *self.addresses.get(rule.via.local.0 as usize)?;
         let to = if row.follows() { memory.row(rule.partner())?.answer_to(rule.to) } else { rule.to };
         Some((SocketAddr::new(from, rule.from_port), to.into(), rule.sequence_offset))
     }
 
     fn copies(&self, alias: SocketAddrV4) -> Option<CopyOrders> {
-        let plane = self.plane.lock();
-        let memory = plane.fabric().kernel.memory();
+        let memory = &*self.tables;
         let rule = memory.row(self.row(alias)?)?.rule()?;
         let group = memory.group(rule.group)?;
+        let is_diverted = rule.forward && rule.divert;
+        let to_mixer = SocketAddrV4::new(self.mixer, memory.config().divert_port());
+        let original = is_diverted.then_some((SocketAddr::V4(alias), SocketAddr::V4(to_mixer)));
         let copies = (0..group.count() as usize)
             .filter_map(|index| group.copy(index))
             .filter_map(|copy| {
@@ -162,12 +171,13 @@ impl Heart for PlaneHeart {
                 let address = if to_mixer { local.alias() } else { local.address() };
                 Some((SocketAddr::new(address.into(), copy.from_port), copy.to.into()))
             })
+            .chain(original)
             .collect();
-        Some(CopyOrders { forward: rule.forward, copies })
+        Some(CopyOrders { forward: rule.forward && !is_diverted, copies })
     }
 }
 
-impl PlaneHeart {
+impl TablesHeart {
     fn row(&self, alias: SocketAddrV4) -> Option<RowIndex> {
         Some(RowIndex::new(Local(index_of_alias(self.mixer, *alias.ip())?), alias.port()))
     }

@@ -4,6 +4,8 @@ mod privileged {
     use std::{fs, net::SocketAddr, path::Path, process::Command, time::Duration};
 
     use aya::maps::{Array, Map, MapData};
+    use undertone_abi::limits::SHAPES_MAX;
+    use undertone_dataplane::kernel::{Kernel, Sizes};
     use undertone_tests::{
         Result,
         lab::{Bpffs, Family, Lab, Process, program, wait_for},
@@ -104,6 +106,61 @@ mod privileged {
             assert_says(&refusal(&lab, &configuration(&lab, &media)?)?, parts);
         }
         Ok(())
+    }
+
+    #[test]
+    fn sockets_do_not_start_beside_programs_that_take_their_packets() -> Result<()> {
+        let lab = Lab::three_way()?;
+        let bpffs = Bpffs::mount(&lab.directory().join("bpf"))?;
+        let pins = bpffs.path().join("pins");
+        let media = |path: &str| format!("interfaces = [\"caller\"]\npath = \"{path}\"\npins = \"{}\"", pins.display());
+        run(&lab, &configuration(&lab, &media("native"))?)?.kill9()?;
+        let before = entries(&pins)?;
+        let said = refusal(&lab, &configuration(&lab, &media("io-uring"))?)?;
+        assert_says(&said, &["go on taking the packets", "undertone unload"]);
+        assert_eq!(entries(&pins)?, before, "nothing was touched");
+        Ok(())
+    }
+
+    #[test]
+    fn an_interface_that_is_no_longer_configured_loses_its_program() -> Result<()> {
+        let lab = Lab::three_way()?;
+        let bpffs = Bpffs::mount(&lab.directory().join("bpf"))?;
+        let pins = bpffs.path().join("pins");
+        let start = |interfaces: &str| {
+            let media = format!("interfaces = {interfaces}\npath = \"native\"\npins = \"{}\"", pins.display());
+            run(&lab, &configuration(&lab, &media)?)
+        };
+        let is_attached = |name: &str| pins.join(format!("link-{name}-xdp-native")).exists();
+        start("[\"caller\", \"agent\"]")?.kill9()?;
+        assert!(is_attached("caller") && is_attached("agent"));
+        let _daemon = start("[\"caller\"]")?;
+        assert!(is_attached("caller") && !is_attached("agent"));
+        Ok(())
+    }
+
+    #[test]
+    fn unload_leaves_alone_what_no_daemon_has_pinned() -> Result<()> {
+        let lab = Lab::three_way()?;
+        let bpffs = Bpffs::mount(&lab.directory().join("bpf"))?;
+        let folder = bpffs.path().join("somebodys");
+        fs::create_dir(&folder).map_err(failed)?;
+        let map = Array::<MapData, u64>::create(1, 0).map_err(failed)?;
+        map.pin(folder.join("precious")).map_err(failed)?;
+        let mut unload = lab.appliance.command(program("undertone")?);
+        let output = unload.args(["unload", "--yes", "--pins"]).arg(&folder).output().map_err(failed)?;
+        assert!(!output.status.success());
+        assert_says(&String::from_utf8_lossy(&output.stderr), &["holds what is not ours"]);
+        assert!(folder.join("precious").exists());
+        Ok(())
+    }
+
+    #[test]
+    fn packets_under_way_can_be_waited_for_without_a_memory_barrier() {
+        // What `settle` does on kernels that refuse the barrier: the one shape more than there can be.
+        let mut kernel = Kernel::load(Sizes::default(), None).expect("programs that load");
+        kernel.set_shape(SHAPES_MAX as u16, &[]).expect("a map of maps that can be changed");
+        kernel.settle().expect("a kernel that can wait");
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(super) const COMPILERS: Group = Group {
 
 pub(super) const LAB: Group = Group {
     why: "build the lab's network of namespaces",
-    packages: &[package("iproute2", "ip"), package("ethtool", "ethtool")],
+    packages: &[package("iproute2", "ip"), package("ethtool", "ethtool"), package("procps", "sysctl")],
 };
 
 pub(super) const SPEECH: Group = Group {

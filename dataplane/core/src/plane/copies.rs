@@ -140,6 +140,7 @@ impl<F: Fabric> Plane<F> {
         if to.port() == 0 || to.ip().is_unspecified() || to.ip().is_multicast() {
             return Err(PlaneError::NoPeer { peer: to });
         }
+        self.check_elsewhere(to)?;
         let fits = |ip: &IpAddr| ip.is_ipv4() == to.is_ipv4();
         let own = row.local();
         match self.node.addresses.get(own.0 as usize) {

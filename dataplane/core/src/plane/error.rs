@@ -114,6 +114,12 @@ pub enum PlaneError {
         /// The stream's port.
         port: SocketAddr,
     },
+    /// A party or a monitor port that is a media port of this node: its packets would go round for ever.
+    #[error("{peer} is a media port of this node; name where the party or the monitor really is")]
+    OwnPort {
+        /// The port.
+        peer: SocketAddr,
+    },
     /// No replication group left.
     #[error(
         "{groups} streams are being copied, and there is room for no more: end the copies of one, or raise `groups` in \

@@ -198,6 +198,8 @@ impl<F: Fabric> Plane<F> {
         for row in [row, partner] {
             if let Some(cell) = self.fabric.memory().row(row) {
                 cell.write(&Rule::default());
+                // The next stream of the port must not find this one's source still known, not for a moment.
+                cell.set_epoch(cell.epoch().next_stream());
             }
         }
         for row in [row, partner] {
@@ -280,8 +282,14 @@ impl<F: Fabric> Plane<F> {
             if end.peer.port() == 0 || end.peer.ip().is_unspecified() || end.peer.ip().is_multicast() {
                 return Err(PlaneError::NoPeer { peer: end.peer });
             }
+            self.check_elsewhere(end.peer)?;
         }
         Ok(rows)
+    }
+
+    /// Whether packets to `peer` leave this node's media ports.
+    fn check_elsewhere(&self, peer: SocketAddr) -> Result<(), PlaneError> {
+        if self.row(peer).is_ok() { Err(PlaneError::OwnPort { peer }) } else { Ok(()) }
     }
 
     fn open(&mut self, rows: [RowIndex; 2]) -> Result<(), PlaneError> {

@@ -42,12 +42,28 @@ impl Numbers {
     pub(super) fn adopt(&mut self, first: u16, held: impl Fn(u16) -> bool) {
         let last = (first as u32..self.end).rev().find(|number| held(*number as u16));
         self.next = last.map_or(first as u32, |last| last + 1);
-        self.free = (first..self.next as u16).filter(|number| !held(*number)).collect();
+        self.free = (first as u32..self.next).map(|number| number as u16).filter(|number| !held(*number)).collect();
         self.resting.clear();
     }
 
     /// How many are given out.
     pub(super) fn held(&self, first: u16) -> u32 {
         self.next - first as u32 - (self.free.len() + self.resting.len()) as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_that_is_not_held_is_free_after_an_adoption() {
+        for end in [10, 65_535, 65_536] {
+            let mut numbers = Numbers::new(1, end);
+            // The last of all is held, which makes all others free ones.
+            numbers.adopt(1, |number| u32::from(number) == end - 1);
+            assert_eq!(numbers.held(1), 1, "{end}");
+            assert!(numbers.take(|| ()).is_some(), "{end}");
+        }
     }
 }

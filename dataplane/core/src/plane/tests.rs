@@ -168,6 +168,35 @@ fn a_removed_relay_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_port_that_is_used_again_does_not_hear_its_last_party() {
+    use undertone_abi::Admission::{Known, Stranger};
+    let mut bench = Bench::with_relay();
+    let hears = |bench: &Bench, from: &str| {
+        let (row, rule) = (bench.row(AT_CALLER), bench.rule(AT_CALLER));
+        let signalled = || Some(bench.rule(AT_AGENT).to);
+        row.admit(rule.policy, row.epoch(), socket(from).into(), signalled, 1 << 40)
+    };
+    assert_eq!(hears(&bench, CALLER), Known);
+    let old = bench.rule(AT_CALLER);
+    bench.plane.remove(socket(AT_CALLER)).unwrap();
+    // The next call's rule stands, and its epoch does not yet: the moment in which a daemon may be killed.
+    let next = Rule { policy: Policy::Strict, ..old };
+    bench.row(AT_CALLER).write(&next);
+    assert_eq!(hears(&bench, CALLER), Stranger, "the last call's source");
+}
+
+#[test]
+fn a_media_port_of_ours_is_nobodys_address() {
+    let mut bench = Bench::new();
+    let mut loops = relay();
+    loops.a.peer = loops.b.local;
+    assert!(matches!(bench.plane.add(&loops), Err(PlaneError::OwnPort { .. })));
+    let mut bench = Bench::with_relay();
+    let copy = bench.plane.add_copy(socket(AT_CALLER), MonitorPort::Network(socket(AT_AGENT)));
+    assert!(matches!(copy, Err(PlaneError::OwnPort { .. })));
+}
+
+#[test]
 fn what_cannot_be_is_refused_and_changes_nothing() {
     let mut bench = Bench::with_relay();
     let with = |change: fn(&mut Relay)| {

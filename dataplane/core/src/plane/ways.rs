@@ -210,13 +210,14 @@ impl<F: Fabric> Plane<F> {
 
     /// Takes back hops that nothing goes through any more.
     pub(super) fn sweep_hops(&mut self) {
+        // A look costs the number of destinations, and while there are hops of an earlier process that of streams. When
+        // the hops are all held, room is made whatever it costs.
+        if self.hops.held() < 2 * self.ways.destinations.len() as u32 + 16 {
+            return;
+        }
         if self.hops.has_adopted() {
             let used = self.hops_in_tables();
             self.hops.sweep_adopted(&used);
-        }
-        // A look costs the number of destinations. When the hops are all held, room is made whatever it costs.
-        if self.hops.held() < 2 * self.ways.destinations.len() as u32 + 16 {
-            return;
         }
         let used = self.ways.hops();
         self.sweep_hops_but(&used);

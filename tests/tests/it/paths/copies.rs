@@ -1,20 +1,24 @@
 //! Streams with copies.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
-use undertone_dataplane::{PathChoice, Reason};
+use undertone_dataplane::{Clock, End, Kind, MonitorPort, PathChoice, Policy, Reason, Relay};
 use undertone_tests::{
     Result,
-    lab::Family,
+    lab::{Family, wait_for},
     rtp::{Endpoint, Packet, Stream},
 };
 
 use super::{
-    bed::{Bed, SOON, bytes},
+    bed::{Bed, SOON, bind, bytes},
     on_every_path,
 };
 
-on_every_path!(copies_arrive_beside_the_stream, a_held_stream_is_still_copied);
+on_every_path!(
+    copies_arrive_beside_the_stream,
+    a_held_stream_is_still_copied,
+    a_copied_stream_reaches_a_party_without_a_next_hop,
+);
 
 fn copies_arrive_beside_the_stream(path: PathChoice) -> Result<()> {
     let bed = Bed::new(path)?;
@@ -60,6 +64,30 @@ fn a_held_stream_is_still_copied(path: PathChoice) -> Result<()> {
     monitor.wait_for_packets(50, SOON)?;
     assert_eq!(bed.reason(Reason::CopiedOnly), 50);
     assert!(call.agent.received().is_empty());
+    Ok(())
+}
+
+/// The kernel finds the way where the tables have none, as to a party on the appliance itself, copied or not.
+fn a_copied_stream_reaches_a_party_without_a_next_hop(path: PathChoice) -> Result<()> {
+    let bed = Bed::new(path)?;
+    bed.lab.appliance.ip("address add 10.99.0.1/32 dev lo")?;
+    let agent = Endpoint::bind(&bed.lab.appliance, (std::net::Ipv4Addr::new(10, 99, 0, 1), 0))?;
+    let caller = bind(&bed.lab.caller, Family::V4)?;
+    let end = |local: SocketAddr, peer| End { local, peer, learn: Policy::Strict, sends: true, dscp: None };
+    let at = (bed.lab.caller.facing_address(Family::V4), 20_000).into();
+    let from = (bed.lab.agent.facing_address(Family::V4), 20_002).into();
+    let (a, b) = (end(at, caller.local()), end(from, agent.local()));
+    bed.drive(|plane| plane.add(&Relay { a, b, kind: Kind::Rtp, clock: Clock::Hz8000 }))?;
+    let monitor = bind(&bed.lab.monitor, Family::V4)?;
+    bed.drive(|plane| plane.add_copy(at, MonitorPort::Network(monitor.local())))?;
+    wait_for("the next hops to the caller and the monitor", SOON, || {
+        (bed.plane.capacity().destinations_resolved >= 2).then_some(())
+    })?;
+    let packets = Stream::pcmu(1).numbered(50);
+    let sent: Vec<_> = packets.iter().map(Packet::to_bytes).collect();
+    caller.send_paced(&packets, Duration::from_millis(1), at)?;
+    assert_eq!(bytes(&monitor.wait_for_packets(50, SOON)?), sent, "the copy");
+    assert_eq!(bytes(&agent.wait_for_packets(50, SOON)?), sent, "the stream");
     Ok(())
 }
 

@@ -211,9 +211,7 @@ impl Model {
         let way = match (rule.forward, rule.divert) {
             (false, _) => Way::Nowhere(Reason::Held),
             (true, true) if self.node.is_mixer_alive => Way::Mixer(Reason::Diverted, MIXER_DIVERT),
-            (true, _) if !is_resolved && rule.group == 0 && self.node.mixer.is_some() => {
-                Way::Mixer(Reason::Unresolved, MIXER_UNRESOLVED)
-            }
+            (true, _) if !is_resolved && self.node.mixer.is_some() => Way::Mixer(Reason::Unresolved, MIXER_UNRESOLVED),
             (true, _) if !is_resolved => Way::Nowhere(Reason::NoHop),
             (true, true) => Way::Party(Reason::FailedToWire),
             (true, false) => Way::Party(Reason::Forwarded),
