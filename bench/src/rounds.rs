@@ -6,16 +6,19 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::report::{Outcome, Outcomes, Unit};
 
 /// One line of a benchmark.
-pub(crate) trait Row {
+pub(crate) struct Row {
     /// Its name in every output.
-    fn name(&self) -> &'static str;
-
+    pub(crate) name: &'static str,
     /// What its numbers count.
-    fn unit(&self) -> Unit;
-
+    pub(crate) unit: Unit,
     /// The row that its numbers are divided by.
-    fn ratio_to(&self) -> Option<&'static str>;
+    pub(crate) ratio_to: Option<&'static str>,
+    /// What is measured.
+    pub(crate) measured: Box<dyn Measured>,
+}
 
+/// What a row measures.
+pub(crate) trait Measured {
     /// Takes the number once. An error means that the number would have been wrong.
     fn run(&mut self) -> Result<f64>;
 
@@ -26,21 +29,21 @@ pub(crate) trait Row {
 }
 
 /// Takes every row's number `rounds` times, in turn.
-pub(crate) fn measure(rows: &mut [Box<dyn Row>], rounds: usize) -> Result<Outcomes> {
+pub(crate) fn measure(rows: &mut [Row], rounds: usize) -> Result<Outcomes> {
     let progress = bar(rounds * rows.len())?;
     let mut numbers = vec![Vec::with_capacity(rounds); rows.len()];
     for round in 1..=rounds {
         for (row, numbers) in rows.iter_mut().zip(&mut numbers) {
-            progress.set_message(format!("round {round} of {rounds}: {}", row.name()));
-            numbers.push(row.run().with_context(|| format!("row {}", row.name()))?);
+            progress.set_message(format!("round {round} of {rounds}: {}", row.name));
+            numbers.push(row.measured.run().with_context(|| format!("row {}", row.name))?);
             progress.inc(1);
         }
     }
     progress.finish_and_clear();
     let mut outcomes = Vec::new();
     for (row, rounds) in rows.iter_mut().zip(numbers) {
-        row.finish().with_context(|| format!("row {}", row.name()))?;
-        outcomes.push(Outcome { name: row.name(), unit: row.unit(), rounds, ratio_to: row.ratio_to() });
+        row.measured.finish().with_context(|| format!("row {}", row.name))?;
+        outcomes.push(Outcome { name: row.name, unit: row.unit, rounds, ratio_to: row.ratio_to });
     }
     Ok(Outcomes(outcomes))
 }

@@ -18,8 +18,7 @@ use crate::{
         traffic,
     },
     machine::{self, Namespace},
-    report::Unit,
-    rounds::Row,
+    rounds::Measured,
 };
 
 /// Interface indices, of our choice because the network is ours: where frames start and where the relay takes them.
@@ -79,8 +78,6 @@ impl Load {
 
 /// A row's network, programs and tables.
 pub(super) struct Forwarding {
-    name: &'static str,
-    ratio_to: Option<&'static str>,
     load: Load,
     driver: Driver,
     /// `None` when the product is not what is measured.
@@ -94,7 +91,7 @@ pub(super) struct Forwarding {
 
 impl Forwarding {
     /// Gets everything ready to measure `load`, `seconds` at a time.
-    pub(super) fn new(name: &'static str, ratio_to: Option<&'static str>, load: Load, seconds: f64) -> Result<Self> {
+    pub(super) fn new(load: Load, seconds: f64) -> Result<Self> {
         let mut kernel = match load.relay {
             Relay::Bare | Relay::BareCold => None,
             Relay::Native | Relay::ClockPerPacket | Relay::Generic => {
@@ -108,7 +105,7 @@ impl Forwarding {
             _ => None,
         };
         let (namespace, driver) = (Namespace::quiet()?, Driver::load(&load)?);
-        let mut row = Self { name, ratio_to, load, driver, kernel, _poll_end: poll_end, packets: 0, namespace };
+        let mut row = Self { load, driver, kernel, _poll_end: poll_end, packets: 0, namespace };
         row.connect()?;
         row.calibrate(seconds)?;
         Ok(row)
@@ -216,19 +213,7 @@ impl Forwarding {
     }
 }
 
-impl Row for Forwarding {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn unit(&self) -> Unit {
-        Unit::PacketsPerSecond
-    }
-
-    fn ratio_to(&self) -> Option<&'static str> {
-        self.ratio_to
-    }
-
+impl Measured for Forwarding {
     fn run(&mut self) -> Result<f64> {
         self.generate(self.turn())?;
         let duration = self.generate(self.packets)?;

@@ -90,7 +90,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     write(options, &outcomes)
 }
 
-fn prepare(options: &Options, site: &Site) -> Result<Vec<Box<dyn Row>>> {
+fn prepare(options: &Options, site: &Site) -> Result<Vec<Row>> {
     let mut wanted: Vec<_> = rows::ALL.iter().filter(|plan| options.wants(plan.name)).collect();
     let mut obstacles = Vec::new();
     wanted.retain(|plan| {

@@ -8,7 +8,8 @@ use crate::{
         rule_write::RuleWrite,
         user_space::{self, UserSpace},
     },
-    rounds::Row,
+    report::Unit,
+    rounds::{Measured, Row},
 };
 
 /// What a row measures.
@@ -95,13 +96,15 @@ impl Plan {
     }
 
     /// Builds what the row needs.
-    pub(super) fn prepare(&self, site: &Site) -> Result<Box<dyn Row>> {
-        let (name, ratio_to) = (self.name, self.ratio_to);
-        Ok(match &self.subject {
-            Subject::Forwarding(load) => Box::new(Forwarding::new(name, ratio_to, *load, site.seconds)?),
-            Subject::UserSpace(relay) => Box::new(UserSpace::new(name, ratio_to, *relay, site.beside, site.seconds)?),
-            Subject::RuleWrite => Box::new(RuleWrite::new(name)?),
-        })
+    pub(super) fn prepare(&self, site: &Site) -> Result<Row> {
+        let (unit, measured): (_, Box<dyn Measured>) = match &self.subject {
+            Subject::Forwarding(load) => (Unit::PacketsPerSecond, Box::new(Forwarding::new(*load, site.seconds)?)),
+            Subject::UserSpace(relay) => {
+                (Unit::PacketsPerSecond, Box::new(UserSpace::new(*relay, site.beside, site.seconds)?))
+            }
+            Subject::RuleWrite => (Unit::Nanoseconds, Box::new(RuleWrite::new()?)),
+        };
+        Ok(Row { name: self.name, unit, ratio_to: self.ratio_to, measured })
     }
 }
 

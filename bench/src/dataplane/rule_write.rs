@@ -9,8 +9,7 @@ use undertone_dataplane::kernel::{Kernel, Sizes};
 
 use crate::{
     dataplane::{forwarding::Load, tables},
-    report::Unit,
-    rounds::Row,
+    rounds::Measured,
 };
 
 const ADDRESSES: u32 = 8;
@@ -18,16 +17,15 @@ const WRITES: u32 = 1 << 20;
 
 /// Rules of random streams, written into the tables of the XDP path.
 pub(super) struct RuleWrite {
-    name: &'static str,
     kernel: Kernel,
     random: u32,
 }
 
 impl RuleWrite {
     /// Makes the tables, and touches all of them once.
-    pub(super) fn new(name: &'static str) -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         let kernel = Kernel::load(Sizes { addresses: ADDRESSES, ..Sizes::default() }, None)?;
-        let row = Self { name, kernel, random: 1 };
+        let row = Self { kernel, random: 1 };
         for index in 0..ADDRESSES * PORTS {
             row.write(index, 0)?;
         }
@@ -43,19 +41,7 @@ impl RuleWrite {
     }
 }
 
-impl Row for RuleWrite {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn unit(&self) -> Unit {
-        Unit::Nanoseconds
-    }
-
-    fn ratio_to(&self) -> Option<&'static str> {
-        None
-    }
-
+impl Measured for RuleWrite {
     fn run(&mut self) -> Result<f64> {
         let start = Instant::now();
         for number in 0..WRITES {

@@ -215,12 +215,12 @@ mod tests {
 
     use super::*;
     use crate::{
-        frame::buffer::Buffer,
+        Buffer,
         reference::{Packet, packets},
     };
 
     fn parse(frame: &[u8]) -> Result<Datagram, Reason> {
-        Datagram::parse(&Buffer::new(frame))
+        Datagram::parse(&Buffer::new(0, frame))
     }
 
     /// Where the IP header of a packet stands.

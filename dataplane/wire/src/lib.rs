@@ -7,6 +7,8 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+#[cfg(any(test, feature = "buffer"))]
+mod buffer;
 mod bytes;
 mod checksum;
 mod datagram;
@@ -16,6 +18,8 @@ mod media;
 mod reference;
 mod rewrite;
 
+#[cfg(any(test, feature = "buffer"))]
+pub use buffer::Buffer;
 pub use checksum::Sum;
 pub use datagram::{Datagram, Network, ethertype};
 pub use frame::{Frame, Room};

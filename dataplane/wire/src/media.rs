@@ -87,12 +87,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::frame::buffer::Buffer;
+    use crate::Buffer;
 
     const RTP_PACKET: [u8; 14] = [0x80, 0x80, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0xaa, 0xbb];
 
     fn parse(packet: &[u8], kind: Kind) -> Result<Media, Reason> {
-        Media::parse(&Buffer::new(packet), 0, packet.len(), kind)
+        Media::parse(&Buffer::new(0, packet), 0, packet.len(), kind)
     }
 
     fn with_first(first: u8) -> Vec<u8> {

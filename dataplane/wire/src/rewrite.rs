@@ -69,23 +69,12 @@ impl Rewrite {
     #[inline(always)]
     fn emit<const IP: usize>(&self, frame: &mut impl Room, ip: usize, leaving: &Leaving<'_>) -> Result<(), Reason> {
         make_room(frame, leaving.datagram, ip + IP)?;
+        self.write_ethernet(frame, ip, if IP == IPV4 { ethertype::IPV4 } else { ethertype::IPV6 })?;
         match (IP, leaving.datagram.is_v4()) {
-            (IPV4, true) => {
-                self.write_ethernet(frame, ip, ethertype::IPV4)?;
-                self.update_v4(frame, ip, leaving.moved)?;
-            }
-            (IPV4, false) => {
-                self.write_ethernet(frame, ip, ethertype::IPV4)?;
-                self.write_v4(frame, leaving.datagram, leaving.class, ip)?;
-            }
-            (_, true) => {
-                self.write_ethernet(frame, ip, ethertype::IPV6)?;
-                self.write_v6(frame, leaving.datagram, leaving.class, ip)?;
-            }
-            (_, false) => {
-                self.write_ethernet(frame, ip, ethertype::IPV6)?;
-                self.update_v6(frame, ip)?;
-            }
+            (IPV4, true) => self.update_v4(frame, ip, leaving.moved)?,
+            (IPV4, false) => self.write_v4(frame, leaving.datagram, leaving.class, ip)?,
+            (_, true) => self.write_v6(frame, leaving.datagram, leaving.class, ip)?,
+            (_, false) => self.update_v6(frame, ip)?,
         }
         self.write_udp(frame, ip + IP, leaving.checksum)
     }
@@ -374,7 +363,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        frame::buffer::Buffer,
+        Buffer,
         reference::{Packet, endpoint_pairs, packets, tags},
     };
 
@@ -444,7 +433,7 @@ mod tests {
     }
 
     fn apply(leave: &Leave, frame: &[u8]) -> Result<Vec<u8>, Reason> {
-        let mut buffer = Buffer::new(frame);
+        let mut buffer = Buffer::new(256, frame);
         let datagram = Datagram::parse(&buffer)?;
         leave.rewrite().apply(&mut buffer, &datagram)?;
         Ok(buffer.bytes().to_vec())

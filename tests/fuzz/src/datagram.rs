@@ -3,9 +3,7 @@
 use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 use rtp_rs::RtpReader;
 use undertone_abi::{Kind, Reason};
-use undertone_wire::{Datagram, Media};
-
-use super::buffer::Buffer;
+use undertone_wire::{Buffer, Datagram, Media};
 
 /// Reads a frame down to its media.
 ///

@@ -5,7 +5,6 @@
 
 #![forbid(unsafe_code)]
 
-mod buffer;
 mod config;
 mod datagram;
 mod reception;

@@ -4,9 +4,7 @@ use std::net::Ipv6Addr;
 
 use arbitrary::{Arbitrary, Unstructured};
 use undertone_abi::{Address, Dscp, Endpoint, Hop, Tag};
-use undertone_wire::{Datagram, Rewrite, ethertype};
-
-use super::buffer::Buffer;
+use undertone_wire::{Buffer, Datagram, Rewrite, ethertype};
 
 /// The shortest payload that can be RTP: others have no sequence number to move.
 const RTP_BYTES_MIN: usize = 12;

@@ -19,7 +19,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 use self::{process::Process, scene::Scene, sender::Sender};
-use crate::{report::Unit, rounds::Row};
+use crate::rounds::Measured;
 
 /// Streams that take turns.
 const STREAMS: u16 = 200;
@@ -45,8 +45,6 @@ impl Relay {
 
 /// A row's links, its relay and who sends to it.
 pub(super) struct UserSpace {
-    name: &'static str,
-    ratio_to: Option<&'static str>,
     duration: Duration,
     sender: Sender,
     // Ends before its network does.
@@ -56,13 +54,7 @@ pub(super) struct UserSpace {
 
 impl UserSpace {
     /// Starts `relay` and lets every stream through once. The sender runs on core `beside`.
-    pub(super) fn new(
-        name: &'static str,
-        ratio_to: Option<&'static str>,
-        relay: Relay,
-        beside: usize,
-        seconds: f64,
-    ) -> Result<Self> {
+    pub(super) fn new(relay: Relay, beside: usize, seconds: f64) -> Result<Self> {
         let scene = Scene::new()?;
         let (process, ports) = match relay {
             Relay::Undertone => product::start(&scene)?,
@@ -70,23 +62,11 @@ impl UserSpace {
         };
         let sender = Sender::new(&scene, &ports, beside)?;
         sender.wait_until_all_pass(&scene).with_context(|| format!("it said last:\n{}", process.last_words()))?;
-        Ok(Self { name, ratio_to, duration: Duration::from_secs_f64(seconds), sender, process, scene })
+        Ok(Self { duration: Duration::from_secs_f64(seconds), sender, process, scene })
     }
 }
 
-impl Row for UserSpace {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn unit(&self) -> Unit {
-        Unit::PacketsPerSecond
-    }
-
-    fn ratio_to(&self) -> Option<&'static str> {
-        self.ratio_to
-    }
-
+impl Measured for UserSpace {
     fn run(&mut self) -> Result<f64> {
         let before = self.process.time()?;
         let packets = self.sender.send(&self.scene, self.duration)?;

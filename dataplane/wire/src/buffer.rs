@@ -1,21 +1,28 @@
-//! Packet memory.
+//! A frame in ordinary memory, for tests and fuzzers.
 
-use undertone_wire::{Frame, Room};
+extern crate std;
+
+use std::{vec, vec::Vec};
+
+use crate::{Frame, Room};
 
 /// A frame with headroom, as a driver has it.
-pub(crate) struct Buffer {
+#[derive(Clone, Debug)]
+pub struct Buffer {
     memory: Vec<u8>,
     front: usize,
 }
 
 impl Buffer {
-    pub(crate) fn new(headroom: usize, frame: &[u8]) -> Self {
+    /// A copy of `frame`, with `headroom` bytes before it.
+    pub fn new(headroom: usize, frame: &[u8]) -> Self {
         let mut memory = vec![0xee; headroom];
         memory.extend_from_slice(frame);
         Self { memory, front: headroom }
     }
 
-    pub(crate) fn bytes(&self) -> &[u8] {
+    /// The frame as it is now.
+    pub fn bytes(&self) -> &[u8] {
         &self.memory[self.front..]
     }
 }
