@@ -34,7 +34,9 @@ pub(crate) fn run(_: &Options, project: &Project) -> Result<()> {
 pub(crate) fn check(summary: &mut Summary, project: &Project) {
     summary.step("format", || format(project));
     summary.step("clippy", || clippy(project));
-    summary.step("clippy of ebpf/", || clippy_of_ebpf(project));
+    // Debian's eBPF compiler has no clippy, and the host's has no `core` for that target: checked as if for the host.
+    summary.step("clippy of ebpf/", || clippy_beside(project, project.ebpf_manifest(), "ebpf-clippy"));
+    summary.step("clippy of tests/fuzz/", || clippy_beside(project, project.fuzz_manifest(), "fuzz-clippy"));
     summary.step("docs", || docs(project));
     summary.step("crate arrows", || arrows::check(&metadata::all_packages(project)?).map(|()| Outcome::Done));
     summary.step("unsafe doors", || doors::check(&metadata::all_packages(project)?).map(|()| Outcome::Done));
@@ -69,12 +71,10 @@ fn clippy(project: &Project) -> Result<Outcome> {
     command::run(&mut clippy).map(|()| Outcome::Done)
 }
 
-/// Checks the eBPF crate as if it were for the host: Debian's eBPF compiler has no clippy, and the host's compiler has
-/// no `core` for the eBPF target. Optimised, because only that profile aborts on panic, which the crate relies on.
-fn clippy_of_ebpf(project: &Project) -> Result<Outcome> {
-    let Some(manifest) = project.ebpf_manifest() else {
-        return Ok(Outcome::NotRun("there is no ebpf/Cargo.toml".into()));
-    };
+/// Checks a crate that is no member of the workspace, in a target folder of its own. Optimised, because only that
+/// profile of the eBPF crate aborts on panic, which it relies on.
+fn clippy_beside(project: &Project, manifest: Option<PathBuf>, folder: &str) -> Result<Outcome> {
+    let Some(manifest) = manifest else { return Ok(Outcome::NotRun("it is not there".into())) };
     if let Some(missing) = missing_clippy() {
         return Ok(missing);
     }
@@ -83,7 +83,7 @@ fn clippy_of_ebpf(project: &Project) -> Result<Outcome> {
         .args(["clippy", "--release", "--manifest-path"])
         .arg(manifest)
         .arg("--target-dir")
-        .arg(project.path("target/ebpf-clippy"))
+        .arg(project.path("target").join(folder))
         .args(["--", "-D", "warnings"]);
     command::run(&mut clippy).map(|()| Outcome::Done)
 }

@@ -60,6 +60,11 @@ mod privileged {
         }
 
         fn configure(&self, divert: bool) -> Result<PathBuf> {
+            self.configure_path("native", &format!("copies = [\"{}\"]\ndivert = {divert}", self.monitor.local()))
+        }
+
+        /// A configuration in which `caller` says something more of the caller's end.
+        fn configure_path(&self, path: &str, caller: &str) -> Result<PathBuf> {
             let [here, there, beside] =
                 [&self.lab.caller, &self.lab.agent, &self.lab.monitor].map(|site| site.facing_address(Family::V4));
             let text = format!(
@@ -68,29 +73,27 @@ mod privileged {
                 addresses = ["{here}", "{there}", "{beside}"]
                 ports = "20000-30000"
                 interfaces = ["caller", "agent", "monitor"]
-                path = "native"
+                path = "{path}"
                 pins = "{pins}"
                 [control]
                 socket = "{socket}"
                 [[relay]]
                 [relay.a]
                 local = "{here}:20000"
-                peer = "{caller}"
-                copies = ["{monitor}"]
-                divert = {divert}
+                peer = "{peer}"
+                {caller}
                 [relay.b]
                 local = "{there}:20002"
                 peer = "{agent}"
                 "#,
                 pins = self.pins().display(),
                 socket = self.socket().display(),
-                caller = self.caller.local(),
+                peer = self.caller.local(),
                 agent = self.agent.local(),
-                monitor = self.monitor.local(),
             );
-            let path = self.lab.directory().join("undertone.toml");
-            fs::write(&path, text).map_err(failed)?;
-            Ok(path)
+            let file = self.lab.directory().join("undertone.toml");
+            fs::write(&file, text).map_err(failed)?;
+            Ok(file)
         }
 
         fn start(&self, config: &Path) -> Result<Process> {
@@ -128,10 +131,15 @@ mod privileged {
 
         /// Waits until packets flow to the agent and to the monitor, and forgets them.
         fn wait_for_media(&self) -> Result<()> {
+            self.wait_for_media_at(&[&self.agent, &self.monitor])
+        }
+
+        fn wait_for_media_at(&self, listeners: &[&Endpoint]) -> Result<()> {
             let probe = Stream::pcmu(1).numbered(1)[0].to_bytes();
+            let is_heard = |monitors: &[&Endpoint]| monitors.iter().all(|monitor| !monitor.received().is_empty());
             wait_for("media to flow", SOON, || {
                 self.caller.send(&probe, self.port()).ok()?;
-                (!self.agent.received().is_empty() && !self.monitor.received().is_empty()).then_some(())
+                is_heard(listeners).then_some(())
             })?;
             self.agent.wait_for_silence(SOON / 20);
             self.agent.take_received();
@@ -271,6 +279,34 @@ mod privileged {
     fn bpf_object(bytes: &[u8]) -> Option<usize> {
         let is_one = |window: &[u8]| window.starts_with(b"\x7fELF\x02\x01\x01") && window[18..20] == [247, 0];
         bytes.windows(20).position(is_one)
+    }
+
+    /// Behind the driver, the kernel cannot copy: a copied stream passes through the daemon, and takes the straight way
+    /// when its heart has stopped. Others never leave the kernel.
+    #[test]
+    fn a_killed_daemon_costs_a_copied_stream_behind_the_driver_a_moment_and_others_nothing() -> Result<()> {
+        let scene = Scene::new()?;
+        let mut daemon = scene.start(&scene.configure_path("generic", "")?)?;
+        scene.wait_for_media_at(&[&scene.agent])?;
+        let sent = scene.send_while(|| daemon.kill9().map(drop))?;
+        assert!(bytes(&scene.agent.wait_for_packets(sent.len(), SOON)?) == sent, "every packet of a stream alone");
+        scene.agent.take_received();
+
+        let copies = format!("copies = [\"{}\"]", scene.monitor.local());
+        let mut daemon = scene.start(&scene.configure_path("generic", &copies)?)?;
+        scene.wait_for_media()?;
+        let sent = scene.send_while(|| {
+            thread::sleep(Duration::from_millis(100));
+            daemon.kill9()?;
+            // Long enough for the stream to come back, and to be heard for a while.
+            thread::sleep(2 * GAP_MAX);
+            Ok(())
+        })?;
+        let received = scene.agent.wait_for_silence(SOON / 20);
+        let gap = longest_gap(&received);
+        assert!(gap < GAP_MAX, "a gap of {gap:?}");
+        assert_eq!(received.last().map(|packet| &packet.bytes), sent.last(), "the stream flows to its end");
+        Ok(())
     }
 
     #[test]
