@@ -7,6 +7,7 @@ use std::{
 };
 
 use futures_util::TryStreamExt as _;
+use nix::ifaddrs::getifaddrs;
 use rtnetlink::{
     Handle,
     packet_route::link::{LinkAttribute, LinkFlags, LinkMessage},
@@ -66,7 +67,15 @@ pub fn problems(options: &Options) -> Vec<HostProblem> {
 
 /// Whether this host has an address, or may send from it all the same.
 fn is_here(address: IpAddr) -> bool {
-    !matches!(UdpSocket::bind((address, 0)), Err(error) if error.kind() == ErrorKind::AddrNotAvailable)
+    // An IPv6 address is here, and cannot be bound, while the kernel looks for others that have it (RFC 4862, section
+    // 5.4): so it is just after the host has started.
+    let is_listed = || {
+        getifaddrs().into_iter().flatten().filter_map(|interface| interface.address).any(|listed| {
+            let v6 = listed.as_sockaddr_in6().map(|it| IpAddr::from(it.ip()));
+            v6.or_else(|| listed.as_sockaddr_in().map(|it| it.ip().into())) == Some(address)
+        })
+    };
+    !matches!(UdpSocket::bind((address, 0)), Err(error) if error.kind() == ErrorKind::AddrNotAvailable) || is_listed()
 }
 
 /// The interfaces of a host.

@@ -56,7 +56,8 @@ fn text(status: &Status, all: bool) -> String {
     section(&mut text, "CAPACITY", lines(&capacity(&status.capacity)));
     for (fate, called) in FATES {
         let reasons: Vec<_> = status.reasons.iter().filter(|it| it.fate == fate).collect();
-        let total = reasons.iter().map(|it| it.packets).sum();
+        // What comes back from the mixer was counted on its way there.
+        let total = reasons.iter().filter(|it| it.reason != "mixed").map(|it| it.packets).sum();
         let title = format!("PACKETS {called}: {}", grouped(total));
         section(&mut text, &title, reason_lines(&reasons, all));
     }

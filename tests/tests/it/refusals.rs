@@ -371,6 +371,21 @@ mod privileged {
         Said::of(check.arg("check").arg("--config").arg(&path))?.done().map(drop)
     }
 
+    #[test]
+    fn an_address_that_the_kernel_still_asks_about_is_here() -> Result<()> {
+        let lab = Lab::three_way()?;
+        // The kernel asks for the address for a minute before anybody may bind it.
+        lab.appliance.tool("sysctl", "-q net.ipv6.conf.caller.dad_transmits=60 net.ipv6.conf.caller.accept_dad=1")?;
+        lab.appliance.ip("address add fd00:99::1/64 dev caller")?;
+        assert!(lab.appliance.ip("address show dev caller tentative")?.contains("fd00:99::1"));
+        let address = lab.caller.facing_address(Family::V4).to_string();
+        let config = configuration(&lab, "interfaces = [\"caller\"]\npins = \"none\"")?;
+        let text = fs::read_to_string(&config).map_err(failed)?.replace(&address, "fd00:99::1");
+        fs::write(&config, text).map_err(failed)?;
+        let mut check = lab.appliance.command(program("undertone")?);
+        Said::of(check.arg("check").arg("--config").arg(&config))?.done().map(drop)
+    }
+
     fn set_version(meta: &Path, version: u64) -> Result<()> {
         let data = MapData::from_pin(meta).map_err(failed)?;
         let mut map: Array<MapData, u64> = Map::from_map_data(data).and_then(Array::try_from).map_err(failed)?;
