@@ -9,17 +9,19 @@ use crate::project::{Project, find_program, has_component};
 use crate::report::step;
 
 const CARGO_FUZZ_VERSION: &str = "0.13.2";
+const CARGO_DENY_VERSION: &str = "0.20.2";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tool {
     Rustfmt,
     Clippy,
     CargoFuzz,
+    CargoDeny,
 }
 
 /// Those that are there, and those that are not.
 pub(super) fn survey() -> (Vec<Tool>, Vec<Tool>) {
-    let tools = [Tool::Rustfmt, Tool::Clippy, Tool::CargoFuzz];
+    let tools = [Tool::Rustfmt, Tool::Clippy, Tool::CargoFuzz, Tool::CargoDeny];
     tools.into_iter().partition(|tool| tool.is_there())
 }
 
@@ -29,6 +31,7 @@ impl Tool {
             Self::Rustfmt => "`lint` checks the code's format",
             Self::Clippy => "`lint` checks the code",
             Self::CargoFuzz => "builds and runs the fuzz targets (cargo install)",
+            Self::CargoDeny => "`lint` checks licences and advisories (cargo install, takes some minutes)",
         }
     }
 
@@ -37,6 +40,7 @@ impl Tool {
             Self::Rustfmt => has_component("cargo-fmt"),
             Self::Clippy => has_component("cargo-clippy"),
             Self::CargoFuzz => find_program("cargo-fuzz").is_some(),
+            Self::CargoDeny => find_program("cargo-deny").is_some(),
         }
     }
 
@@ -44,7 +48,8 @@ impl Tool {
         match self {
             Self::Rustfmt => add_component("rustfmt", project),
             Self::Clippy => add_component("clippy", project),
-            Self::CargoFuzz => install_cargo_fuzz(project),
+            Self::CargoFuzz => install("cargo-fuzz", CARGO_FUZZ_VERSION, project),
+            Self::CargoDeny => install("cargo-deny", CARGO_DENY_VERSION, project),
         }
     }
 }
@@ -55,6 +60,7 @@ impl fmt::Display for Tool {
             Self::Rustfmt => "rustfmt",
             Self::Clippy => "clippy",
             Self::CargoFuzz => "cargo-fuzz",
+            Self::CargoDeny => "cargo-deny",
         })
     }
 }
@@ -72,12 +78,13 @@ fn add_component(name: &str, project: &Project) -> Result<()> {
     .map(drop)
 }
 
-fn install_cargo_fuzz(project: &Project) -> Result<()> {
-    step(format!("cargo install cargo-fuzz {CARGO_FUZZ_VERSION}"), || {
+fn install(name: &str, version: &str, project: &Project) -> Result<()> {
+    step(format!("cargo install {name} {version}"), || {
         let mut install = project.cargo();
-        install.args(["install", "cargo-fuzz", "--locked", "--version", CARGO_FUZZ_VERSION]);
-        command::run_quietly(project, &mut install)
-            .context("cargo-fuzz could not be built: if crates could not be downloaded, check this machine's network")
+        install.args(["install", name, "--locked", "--version", version]);
+        command::run_quietly(project, &mut install).with_context(|| {
+            format!("{name} could not be built: if crates could not be downloaded, check this machine's network")
+        })
     })
     .map(drop)
 }
