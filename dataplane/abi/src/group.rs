@@ -88,6 +88,17 @@ impl Group {
         release();
     }
 
+    /// What this group was filled with.
+    pub fn plan(&self) -> GroupPlan {
+        let mut plan = GroupPlan { shapes: self.shapes(), count: self.count(), ..GroupPlan::default() };
+        for index in 0..COPIES_MAX as usize {
+            plan.copies[index] = self.copy(index).unwrap_or_default();
+            plan.interfaces[index] = self.interface(index);
+            plan.devices[index] = self.device(index);
+        }
+        plan
+    }
+
     /// Which devices the stream and its copies leave through.
     #[inline(always)]
     pub fn shapes(&self) -> Shapes {
@@ -124,11 +135,14 @@ impl Group {
         (word.load() >> (8 * (index & 3))) as u8
     }
 
-    /// Copy `index`, if it is one of this group's.
+    /// Copy `index`, if it is one of this group's. A copy without a port has ended, and only its place is left.
     #[inline(always)]
     pub fn copy(&self, index: usize) -> Option<CopyRule> {
         let words = self.copies.get(index)?;
         let ports = words[4].load();
+        if ports >> 16 == 0 {
+            return None;
+        }
         Some(CopyRule {
             to: Endpoint {
                 address: Address([words[0].load(), words[1].load(), words[2].load(), words[3].load()]),
@@ -209,6 +223,7 @@ mod tests {
         }
         let group = Group::default();
         group.write(&plan);
+        assert_eq!(group.plan(), plan);
         assert_eq!((group.shapes(), group.count()), (plan.shapes, 5));
         assert_eq!([group.first_on(70), group.first_on(71), group.first_on(72)], [Some(0), Some(2), Some(4)]);
         assert_eq!(group.first_on(99), None);
@@ -217,6 +232,15 @@ mod tests {
             assert_eq!(group.device(index), plan.devices[index]);
         }
         assert_eq!((group.interface(5), group.interface(100), group.copy(8)), (0, 0, None));
+    }
+
+    #[test]
+    fn a_copy_without_a_port_is_none() {
+        let mut plan = GroupPlan { count: 2, ..GroupPlan::default() };
+        plan.copies[1].to = Endpoint { address: Address([9, 8, 7, 6]), port: 4000 };
+        let group = Group::default();
+        group.write(&plan);
+        assert_eq!([group.copy(0), group.copy(1)], [None, Some(plan.copies[1])]);
     }
 
     #[test]

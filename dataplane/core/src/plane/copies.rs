@@ -45,12 +45,31 @@ impl<F: Fabric> Plane<F> {
         let copies = &mut self.stream_mut(row, at)?.copies;
         let index = copies.iter().position(|(other, _)| *other == id).ok_or(PlaneError::NoCopy { port: at })?;
         let copy = copies.remove(index);
-        let result = self.refresh(row);
+        let result = self.refresh(row).or_else(|error| match error {
+            PlaneError::ShapesFull => self.vacate(row, copy.1).ok_or(error),
+            error => Err(error),
+        });
         match result {
             Ok(()) => self.release_monitor(copy.1, row),
             Err(_) => self.stream_mut(row, at)?.copies.insert(index, copy),
         }
         self.counted(result)
+    }
+
+    /// Ends a copy where fewer copies would be one shape too many: the others keep theirs, and its place sends nothing.
+    fn vacate(&mut self, row: RowIndex, ended: MonitorPort) -> Option<()> {
+        let to = match ended {
+            MonitorPort::Network(to) => to,
+            MonitorPort::Mixer(port) => (self.mixer?.address, port).into(),
+        };
+        let mut plan = self.group(self.streams.get(&row)?.group)?.plan();
+        let place = plan.copies.iter_mut().find(|copy| copy.to == to.into())?;
+        *place = CopyRule::default();
+        let fabric = &mut self.fabric;
+        let group = self.groups.take(true, || fabric.settle())?;
+        self.fabric.memory().group(group)?.write(&plan);
+        self.put_group(row, group);
+        Some(())
     }
 
     /// Says where the local mixer is: at the far end of a link whose near end is `link`, with this MAC address.

@@ -24,7 +24,8 @@ impl<F: Fabric> Plane<F> {
         result
     }
 
-    fn put_group(&mut self, row: RowIndex, group: u16) {
+    /// Makes a group the one that a row's copies are made by.
+    pub(super) fn put_group(&mut self, row: RowIndex, group: u16) {
         let Some(stream) = self.streams.get_mut(&row) else { return };
         let old = std::mem::replace(&mut stream.group, group);
         self.write_rule(row);

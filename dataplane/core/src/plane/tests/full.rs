@@ -120,15 +120,21 @@ fn one_hop_too_many_is_refused_and_has_its_way_when_a_stream_ends() {
     assert_eq!(bench.to_party(max).macs, Hop::macs([2, 0, 0, 0, 1, 7], [2, 0, 0, 0, 0, 2]));
 }
 
-/// Copies of each stream over another list of three devices out of 16, until one is refused: how many streams had
-/// theirs.
-fn fill_shapes(bench: &mut Bench) -> u16 {
+/// Copies of each stream to `towards` over another list of three devices out of 16, until one is refused: how many
+/// streams had theirs.
+fn fill_shapes(bench: &mut Bench, towards: u16) -> u16 {
+    for index in 0..16 {
+        let to = MonitorPort::Network((party(index), 9).into());
+        bench.plane.add(&relay_to(party(index), 10_000 + index)).unwrap();
+        bench.plane.add_copy(relay_to(party(index), 10_000 + index).a.local, to).unwrap();
+        bench.plane.handle_way(party(index).into(), Some(way(1 + u32::from(index), "10.9.0.1", 9))).unwrap();
+    }
     let triples = (0..16).flat_map(|a| (a..16).flat_map(move |b| (b..16).map(move |c| [a, b, c])));
     for (index, triple) in (0..).zip(triples) {
-        bench.plane.add(&relay_to(party(0), index)).unwrap();
+        bench.plane.add(&relay_to(party(towards), index)).unwrap();
         for (port, to) in (9..).zip(triple) {
             let to = MonitorPort::Network((party(to), port).into());
-            if let Err(error) = bench.plane.add_copy(relay_to(party(0), index).a.local, to) {
+            if let Err(error) = bench.plane.add_copy(relay_to(party(towards), index).a.local, to) {
                 assert!(error.to_string().contains("all 1024 combinations of output devices are in use"), "{error}");
                 return index;
             }
@@ -140,13 +146,7 @@ fn fill_shapes(bench: &mut Bench) -> u16 {
 #[test]
 fn one_shape_too_many_is_refused_until_others_are_given_up() {
     let mut bench = Bench::with_groups(2000);
-    for index in 0..16 {
-        let to = MonitorPort::Network((party(index), 9).into());
-        bench.plane.add(&relay_to(party(index), 10_000 + index)).unwrap();
-        bench.plane.add_copy(relay_to(party(index), 10_000 + index).a.local, to).unwrap();
-        bench.plane.handle_way(party(index).into(), Some(way(1 + u32::from(index), "10.9.0.1", 9))).unwrap();
-    }
-    let full = fill_shapes(&mut bench);
+    let full = fill_shapes(&mut bench, 0);
     assert!(full > 400, "{full}");
     let refused = relay_to(party(0), full).a.local;
     assert_eq!(bench.plane.capacity().refused.shapes, 1);
@@ -159,6 +159,38 @@ fn one_shape_too_many_is_refused_until_others_are_given_up() {
     }
     bench.plane.add_copy(refused, MonitorPort::Network((party(15), 99).into())).unwrap();
     assert_eq!(bench.plane.report(refused).unwrap().copies.len(), before + 1);
+}
+
+#[test]
+fn a_copy_ends_also_where_fewer_copies_would_be_one_shape_too_many() {
+    let mut bench = Bench::with_groups(2000);
+    bench.plane.add(&relay_to(party(20), 12_000)).unwrap();
+    bench.plane.handle_way(party(20).into(), Some(way(99, "10.9.0.1", 9))).unwrap();
+    let full = fill_shapes(&mut bench, 20);
+    let copies = |plane: &Plane<Shell>, at| {
+        let copies = plane.report(at).unwrap().copies;
+        copies.into_iter().map(|(_, to)| to).collect::<Vec<_>>()
+    };
+    let mut vacant = Vec::new();
+    // The last first: what is left of the first ones is some other stream's shape already, and makes room for the rest.
+    for index in (0..full).rev() {
+        let at = relay_to(party(20), index).a.local;
+        let before = bench.plane.report(at).unwrap().copies;
+        bench.plane.remove_copy(at, before[0].0).unwrap();
+        let group = bench.memory.group(bench.rule(&at.to_string()).group).unwrap();
+        vacant.extend((group.count() == 3).then_some(at));
+        let left = (0..group.count().into())
+            .filter_map(|index| group.copy(index))
+            .map(|copy| MonitorPort::Network(copy.to.into()));
+        let (left, listed) = (left.collect::<Vec<_>>(), copies(&bench.plane, at));
+        assert!(left.len() == 2 && listed.len() == 2 && left.iter().all(|to| listed.contains(to)), "{left:?}");
+        assert!(!left.contains(&before[0].1));
+    }
+    // The next daemon finds the copies that are left, and no more.
+    let at = *vacant.last().expect("shapes that were full");
+    let shell = Shell { memory: Rc::clone(&bench.memory), asked: Rc::default() };
+    let adopted = Plane::adopt(shell, node(), &[], &[]).unwrap();
+    assert_eq!(copies(&adopted, at), copies(&bench.plane, at));
 }
 
 #[test]
