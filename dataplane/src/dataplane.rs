@@ -37,8 +37,8 @@ struct Shared {
 
 /// A plane on either path, with the threads that serve it.
 enum AnyPlane {
-    Xdp { plane: Arc<Mutex<Plane<XdpFabric>>>, _service: xdp::Service, _folder: Option<xdp::PinFolder> },
-    Sockets { plane: Arc<Mutex<Plane<SocketsFabric>>>, _service: sockets_path::Service },
+    Xdp { plane: Arc<Mutex<Plane<XdpFabric>>>, service: xdp::Service, _folder: Option<xdp::PinFolder> },
+    Sockets { plane: Arc<Mutex<Plane<SocketsFabric>>>, service: sockets_path::Service },
 }
 
 /// Does the same on either path.
@@ -142,6 +142,19 @@ impl Dataplane {
         self.shared.paths.clone()
     }
 
+    /// What no longer works as it should until the process is started again, if anything does: a thread has ended.
+    pub fn fault(&self) -> Option<String> {
+        let thread = |name: String| format!("the data plane's thread \"{name}\" has ended");
+        match &self.shared.plane {
+            AnyPlane::Xdp { plane, service, .. } => {
+                service.ended().or_else(|| plane.lock().fabric().ended()).map(thread)
+            }
+            AnyPlane::Sockets { plane, service } => {
+                plane.lock().fabric().ended().or_else(|| service.ended().map(thread))
+            }
+        }
+    }
+
     /// What was found when the data plane was opened.
     pub fn adopted(&self) -> Adopted {
         self.shared.adopted
@@ -161,13 +174,13 @@ impl Dataplane {
 
     fn over_xdp(options: &Options) -> Result<Self, OpenError> {
         let xdp::Opened { plane, paths, adopted, service, folder } = xdp::open(options)?;
-        let plane = AnyPlane::Xdp { plane, _service: service, _folder: folder };
+        let plane = AnyPlane::Xdp { plane, service, _folder: folder };
         Ok(Self::new(options, plane, paths, adopted, options.mixer.address))
     }
 
     fn over_sockets(options: &Options, reason: String) -> Result<Self, OpenError> {
         let sockets_path::Opened { plane, paths, mixer, service } = sockets_path::open(options, reason)?;
-        let plane = AnyPlane::Sockets { plane, _service: service };
+        let plane = AnyPlane::Sockets { plane, service };
         Ok(Self::new(options, plane, paths, Adopted::default(), mixer))
     }
 

@@ -124,7 +124,7 @@ pub enum OpenError {
         wanted: u32,
     },
     /// The file system.
-    #[error("cannot {what} `{}`: {source}", path.display())]
+    #[error("cannot {what} `{}`: {source}{}", path.display(), way_out_of(source))]
     Files {
         /// What was tried.
         what: &'static str,
@@ -146,5 +146,14 @@ impl OpenError {
             Self::Files { source, .. } => source.kind() == std::io::ErrorKind::PermissionDenied,
             _ => false,
         }
+    }
+}
+
+/// What to do about what the file system said, where there is something.
+fn way_out_of(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => "; run as root, or as the user who owns it",
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => "; make room on that file system",
+        _ => "",
     }
 }

@@ -14,6 +14,7 @@ mod mixer;
 mod options;
 pub mod sockets;
 mod sockets_path;
+mod threads;
 pub mod ways;
 mod xdp;
 

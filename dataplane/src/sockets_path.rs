@@ -32,6 +32,13 @@ impl SocketsFabric {
     }
 }
 
+impl SocketsFabric {
+    /// Why the engine relays nothing any more.
+    pub(crate) fn ended(&self) -> Option<String> {
+        self.engine.ended()
+    }
+}
+
 impl Fabric for SocketsFabric {
     type Memory = HeapMemory;
     const ROUTED_BY_KERNEL: bool = true;
@@ -75,7 +82,14 @@ pub(crate) struct Opened {
 
 /// What serves the plane. It ends when this is dropped.
 pub(crate) struct Service {
-    _mixer: MixerService,
+    mixer: MixerService,
+}
+
+impl Service {
+    /// The name of a thread that has ended.
+    pub(crate) fn ended(&self) -> Option<String> {
+        self.mixer.ended()
+    }
 }
 
 /// Opens the `io_uring` path, for this reason.
@@ -94,7 +108,7 @@ pub(crate) fn open(options: &Options, reason: String) -> Result<Opened, OpenErro
     let mixer = Mixer { address, divert_port, unresolved_port, copies_port: 0 };
     let loopback = Link { interface: 1, tags: Vec::new(), mac: [0; 6], mtu: u16::MAX };
     plane.set_mixer(mixer, loopback, [0; 6])?;
-    let service = Service { _mixer: MixerService::start(ports, EngineHeart(engine))? };
+    let service = Service { mixer: MixerService::start(ports, EngineHeart(engine))? };
     let paths = vec![InterfacePath { interface: "*".into(), path: Path::Sockets, reason }];
     Ok(Opened { plane: Arc::new(Mutex::new(plane)), paths, mixer: address, service })
 }

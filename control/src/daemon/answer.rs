@@ -149,6 +149,17 @@ pub(super) fn refused(error: &PlaneError) -> Refusal {
         PlaneError::NotOurs { .. } | PlaneError::OutsideRange { .. } => {
             (Code::Refused, Some("take a media address and port of the configuration's [media] section"))
         }
+        PlaneError::NotPartners { .. } => {
+            (Code::Refused, Some("`undertone streams` shows which ports belong together"))
+        }
+        PlaneError::Family { .. } => {
+            (Code::Refused, Some("give the party a media port on an address of its own IP version"))
+        }
+        PlaneError::NoPeer { .. } => (Code::Refused, Some("name a unicast address and a port other than 0")),
+        PlaneError::NoMixer => (Code::Refused, Some("the daemon's log says why it has no mixer; start it again")),
+        PlaneError::NoSource { .. } => {
+            (Code::Refused, Some("add a media address of that IP version, or choose a monitor port of the other"))
+        }
         _ => (Code::Refused, None),
     };
     Refusal { code, error: error.to_string(), way_out: way_out.map(Into::into) }

@@ -75,7 +75,7 @@ async fn turn(daemon: &Rc<Daemon>, listener: &UnixListener, mut signals: Signals
                 // What came of it is in the log.
                 let _ = reload(daemon);
             }
-            () = watchdog.turn() => {}
+            () = watchdog.turn(|| daemon.is_whole()) => {}
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) if connections.len() < CONNECTIONS_MAX => {

@@ -31,7 +31,8 @@ fn tell(states: &[NotifyState<'_>]) {
     }
 }
 
-/// Tells the service manager, when it asks for that, that the event loop turns.
+/// Tells the service manager, when it asks for that, that the event loop turns and the data plane works. One that is not
+/// told starts the daemon again, and streams in XDP go on meanwhile.
 pub(super) struct Watchdog {
     interval: Option<Interval>,
 }
@@ -48,12 +49,14 @@ impl Watchdog {
         Self { interval }
     }
 
-    /// Waits for the next time and tells; for ever when nobody asks.
-    pub(super) async fn turn(&mut self) {
+    /// Waits for the next time and tells, if all is well; for ever when nobody asks.
+    pub(super) async fn turn(&mut self, is_well: impl FnOnce() -> bool) {
         match &mut self.interval {
             Some(interval) => {
                 interval.tick().await;
-                tell(&[NotifyState::Watchdog]);
+                if is_well() {
+                    tell(&[NotifyState::Watchdog]);
+                }
             }
             None => future::pending().await,
         }

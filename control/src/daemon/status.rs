@@ -1,5 +1,6 @@
 //! Telling how the daemon is.
 
+use tracing::error;
 use undertone_dataplane::{Fate, OpenError, Reason};
 
 use super::Daemon;
@@ -31,9 +32,19 @@ impl Daemon {
         })
     }
 
+    /// Whether the data plane works; says so in the log when it does not.
+    pub(super) fn is_whole(&self) -> bool {
+        let fault = self.dataplane.fault();
+        if let Some(fault) = &fault {
+            error!(fault, "the daemon has to be started again");
+        }
+        fault.is_none()
+    }
+
     /// What the configuration asks for and is not so, and what has no room.
     fn all_problems(&self) -> Vec<String> {
         let mut problems = self.problems.borrow().clone();
+        problems.extend(self.dataplane.fault().map(|fault| format!("{fault}: restart the daemon")));
         let stuck = self.dataplane.capacity().destinations_without_room;
         if stuck > 0 {
             problems.push(format!(

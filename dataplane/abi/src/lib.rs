@@ -80,7 +80,7 @@ pub mod maps {
     pub const POLL_TIME: &str = "POLL_TIME";
     /// Row indices whose source was learned and is not the signalled one: user space finds the way to it.
     pub const MOVES: &str = "MOVES";
-    /// Version, sizes and build id of what is pinned.
+    /// Version and sizes of what is pinned.
     pub const META: &str = "META";
 }
 

@@ -23,7 +23,10 @@ use nix::{
     },
 };
 
-use crate::mixer::{MixerError, copier::Copier};
+use crate::{
+    mixer::{MixerError, copier::Copier},
+    threads,
+};
 
 /// How often the heartbeat is written, in milliseconds: many times while it is fresh.
 const BEAT_MS: u16 = 5;
@@ -112,6 +115,13 @@ impl MixerService {
             })
             .map_err(|source| MixerError::System { what: "start a thread", source })?;
         Ok(Self { stop, thread: Some(thread) })
+    }
+}
+
+impl MixerService {
+    /// The name of the thread, if it has ended.
+    pub(crate) fn ended(&self) -> Option<String> {
+        threads::ended(&self.thread)
     }
 }
 

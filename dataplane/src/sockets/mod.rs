@@ -230,6 +230,11 @@ impl Engine {
         self.shared.dry.load()
     }
 
+    /// Why nothing is relayed any more, if the thread has ended.
+    pub fn ended(&self) -> Option<String> {
+        self.thread.as_ref().filter(|thread| thread.is_finished()).map(|_| self.stopped().to_string())
+    }
+
     /// Says that the mixer's thread is alive at `now_ns`.
     pub fn beat(&self, now_ns: u64) {
         self.shared.heartbeat.store(now_ns);

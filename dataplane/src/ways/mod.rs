@@ -105,6 +105,11 @@ impl Ways {
         Ok(ways)
     }
 
+    /// The name of the thread, if it has ended.
+    pub(crate) fn ended(&self) -> Option<String> {
+        crate::threads::ended(&self.thread)
+    }
+
     /// Watches the way to `ip` from now on; an address that is watched already stays so. Returns at once: the way is
     /// reported as soon as it is known, and its neighbour's MAC address follows when that has answered.
     pub fn watch(&self, ip: IpAddr) {

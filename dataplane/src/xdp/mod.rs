@@ -34,6 +34,11 @@ pub(crate) struct XdpFabric {
 }
 
 impl XdpFabric {
+    /// The name of a thread that has ended.
+    pub(crate) fn ended(&self) -> Option<String> {
+        self.ways.ended()
+    }
+
     /// Packets per reason.
     pub(crate) fn reasons(&self) -> Result<Vec<(Reason, u64)>, OpenError> {
         Ok(self.kernel.reasons()?)
@@ -106,7 +111,9 @@ pub(crate) fn open(options: &Options) -> Result<Opened, OpenError> {
         Ok(opened) => Ok(Opened { folder: Some(folder), ..opened }),
         Err(error) if found.is_none() => {
             // Half of it must not stay: without tables behind them, programs would drop what they should not.
-            folder.clear()?;
+            if let Err(left) = folder.clear() {
+                tracing::error!(error = %left, "what was pinned stays; `undertone unload` removes it");
+            }
             Err(error)
         }
         Err(error) if error.is_no_xdp() => Err(OpenError::LeftPinned { path: pins.into(), cause: Box::new(error) }),

@@ -22,6 +22,7 @@ use crate::{
     OpenError, door,
     kernel::KernelMemory,
     mixer::{CopyOrders, Heart, MixerError, MixerService, Ports, index_of_alias},
+    threads,
 };
 
 /// How long a thread waits before it looks whether it is to end, in milliseconds.
@@ -53,7 +54,7 @@ pub(crate) struct Service {
     events: Sender<Event>,
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
-    _mixer: MixerService,
+    mixer: MixerService,
 }
 
 impl Service {
@@ -81,7 +82,14 @@ impl Service {
             let tables = plane.fabric().kernel.shared_memory();
             TablesHeart { tables, addresses: plane.node().addresses.clone(), mixer }
         };
-        Ok(Self { events, stop, threads, _mixer: MixerService::start(ports, heart)? })
+        Ok(Self { events, stop, threads, mixer: MixerService::start(ports, heart)? })
+    }
+}
+
+impl Service {
+    /// The name of a thread that has ended.
+    pub(crate) fn ended(&self) -> Option<String> {
+        threads::ended(&self.threads).or_else(|| self.mixer.ended())
     }
 }
 

@@ -33,6 +33,19 @@ fn an_engine_that_ends_leaves_no_port_in_use() {
 }
 
 #[test]
+fn an_engine_whose_thread_has_ended_says_so() {
+    let node = Node::new();
+    node.leg(V4);
+    assert_eq!(node.engine.ended(), None);
+    node.engine.commands.send(crate::sockets::Command::Stop).unwrap();
+    node.engine.bell.write(1).unwrap();
+    until(|| node.engine.ended().is_some(), || "the thread goes on".into());
+    let told = node.engine.ended().unwrap();
+    assert_eq!(told, "the io_uring engine has stopped: its thread has ended");
+    assert_eq!(node.engine.open(RowIndex::new(V4, 40_000)).unwrap_err().to_string(), told);
+}
+
+#[test]
 fn opening_and_closing_twice_is_once() {
     let node = Node::new();
     let (a, b) = node.relay(V4, V4);
