@@ -5,9 +5,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod call;
 pub mod config;
+pub mod element;
 pub mod names;
 pub mod reconcile;
+pub mod sip;
+pub mod time;
+pub mod trunk;
 
 pub use config::{Config, ConfigError};
 pub use reconcile::Step;

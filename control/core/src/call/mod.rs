@@ -1,0 +1,196 @@
+//! A call: two legs, their media, and what becomes of them.
+//!
+//! The protocol lives in [`element`](crate::element), which drives the types here: [`Session`] is the media between the two
+//! parties and knows offers and answers, [`Leg`] is what is known of one party, [`Record`] is what is left in the end.
+
+mod leg;
+mod media;
+mod ports;
+mod record;
+mod session;
+
+use std::{fmt, str::FromStr};
+
+pub(crate) use self::session::Manner;
+pub use self::{
+    leg::{Leg, Party, PartyName},
+    media::{Media, MediaFailure},
+    ports::Ports,
+    record::{Cause, Record, StreamRecord},
+    session::{Refusal, Session},
+};
+use crate::{
+    sip::{
+        Flow,
+        message::Request,
+        transaction::{ClientId, ServerId},
+    },
+    time::Nanos,
+    trunk::PeerIndex,
+};
+
+/// Names a call of this node, in logs, records and our Record-Route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallId(pub u64);
+
+impl fmt::Display for CallId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:016x}", self.0)
+    }
+}
+
+impl FromStr for CallId {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        u64::from_str_radix(text, 16).map(Self)
+    }
+}
+
+/// Which of a call's two parties.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Who called.
+    Caller,
+    /// Who was called.
+    Callee,
+}
+
+impl Role {
+    /// Both, in the order in which they are kept.
+    pub const BOTH: [Self; 2] = [Self::Caller, Self::Callee];
+
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Caller => Self::Callee,
+            Self::Callee => Self::Caller,
+        }
+    }
+
+    /// The name in records and events.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Callee => "callee",
+        }
+    }
+}
+
+/// How far a call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// The callee has not been heard of.
+    Trying,
+    /// The callee rings, or plays early media.
+    Ringing,
+    /// The callee has answered.
+    Up,
+}
+
+impl Phase {
+    /// The name in the API and in metrics.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Trying => "trying",
+            Self::Ringing => "ringing",
+            Self::Up => "up",
+        }
+    }
+}
+
+/// A call between two peers.
+#[derive(Debug)]
+pub struct Call {
+    /// Its name.
+    pub id: CallId,
+    /// How far it is.
+    pub phase: Phase,
+    /// The number that was dialled.
+    pub dialled: String,
+    /// The caller's Call-ID header.
+    pub sip_call_id: bytes::Bytes,
+    /// The parties: caller and callee.
+    pub legs: [Leg; 2],
+    /// Their media.
+    pub session: Session,
+    /// When it began.
+    pub started: Nanos,
+    /// When the callee was first heard of.
+    pub rang: Option<Nanos>,
+    /// When the callee answered.
+    pub answered: Option<Nanos>,
+    /// The caller's INVITE.
+    pub(crate) server: ServerId,
+    /// The INVITE that was answered.
+    pub(crate) client: Option<ClientId>,
+    /// Whether the caller's INVITE had an offer; else the callee makes one.
+    pub(crate) offered: bool,
+    pub(crate) setup: Option<Setup>,
+}
+
+/// What there is of a call while it is not answered.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    /// The caller's INVITE, as it came.
+    pub(crate) request: Box<Request>,
+    pub(crate) flow: Flow,
+    pub(crate) server: ServerId,
+    /// The number to call.
+    pub(crate) number: String,
+    /// The peers that are still to be tried.
+    pub(crate) left: std::collections::VecDeque<PeerIndex>,
+    /// The attempt that is running.
+    pub(crate) attempt: Option<Attempt>,
+    /// The best failure so far.
+    pub(crate) failure: Option<u16>,
+}
+
+/// One try to reach the callee.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    pub(crate) client: ClientId,
+    /// When it has taken too long (timer C, RFC 3261 §16.6 step 11).
+    pub(crate) timer_c: Nanos,
+}
+
+impl Call {
+    /// One party's leg.
+    pub const fn leg(&self, role: Role) -> &Leg {
+        let [caller, callee] = &self.legs;
+        match role {
+            Role::Caller => caller,
+            Role::Callee => callee,
+        }
+    }
+
+    /// One party's leg.
+    pub const fn leg_mut(&mut self, role: Role) -> &mut Leg {
+        let [caller, callee] = &mut self.legs;
+        match role {
+            Role::Caller => caller,
+            Role::Callee => callee,
+        }
+    }
+
+    /// Which party a request in this call's dialog is from, by the tag it has in From. Before the callee has answered, its
+    /// tag may be any.
+    pub fn sender(&self, from_tag: &[u8]) -> Role {
+        let is_caller = self.leg(Role::Caller).tag.as_deref() == Some(from_tag);
+        if is_caller { Role::Caller } else { Role::Callee }
+    }
+
+    /// Whether a transaction is the one that reaches, or has reached, the callee.
+    pub(crate) fn is_attempt(&self, client: ClientId) -> bool {
+        let attempt = self.setup.as_ref().and_then(|setup| setup.attempt.as_ref()).map(|attempt| attempt.client);
+        attempt.or(self.client) == Some(client)
+    }
+
+    /// How many Record-Routes of the callee's answer are ours, or were there before.
+    pub(crate) fn known_routes(&self) -> usize {
+        let is_one = self.leg(Role::Caller).dialog.flow.listener == self.leg(Role::Callee).dialog.flow.listener;
+        let own = if is_one { 1 } else { 2 };
+        self.leg(Role::Caller).dialog.routes.len() + own
+    }
+}

@@ -1,0 +1,321 @@
+//! The media of a call: offers and answers (RFC 3264) into relays.
+//!
+//! Every media line has a pair of ports for each party, taken when the line is first offered and kept as long as it is
+//! there, whatever is offered again: ports in repeated descriptions are the same. A description is rewritten for the other
+//! party; the relays change when an offer is answered, never before.
+
+use std::net::{IpAddr, SocketAddr};
+
+use undertone_core::{Clock, Dscp, End, Kind, Policy, Relay};
+
+use super::{Media, Ports, Role, StreamRecord};
+use crate::sdp::{Anchor, MediaLine, Options, Sdp, SdpError, Treatment, policy, policy::Where};
+
+/// How media towards one party is handled.
+#[derive(Clone, Debug)]
+pub(crate) struct Manner {
+    /// The media address that it sends to, as its place in the node's list.
+    pub(crate) address: u8,
+    pub(crate) learn: Policy,
+    pub(crate) dscp: Option<Dscp>,
+    /// Names of codecs that offers to it keep; empty for all.
+    pub(crate) codecs: Vec<String>,
+}
+
+/// Why an offer or answer cannot be passed on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It cannot be read, or names what media cannot go to.
+    #[error("{0}")]
+    Description(#[from] SdpError),
+    /// No port is free.
+    #[error("no media port is free")]
+    NoPort,
+    /// An answer of more or fewer media lines than the offer.
+    #[error("the answer has other media lines than the offer")]
+    Lines,
+}
+
+/// The media of one call.
+#[derive(Debug, Default)]
+pub struct Session {
+    lines: Vec<Line>,
+    /// Who has made an offer that is not answered.
+    offer: Option<Role>,
+}
+
+/// One media line, the same for both parties.
+#[derive(Clone, Debug, Default)]
+struct Line {
+    /// The port of each party's pair, and its address.
+    ports: [Option<SocketAddr>; 2],
+    /// Where the offerer wants it, while that is not answered.
+    offered: Option<Target>,
+    /// Where each party wants it.
+    targets: [Option<Target>; 2],
+    running: Option<Running>,
+}
+
+/// Where a party wants a media line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Target {
+    rtp: SocketAddr,
+    rtcp: SocketAddr,
+    mux: bool,
+    /// It wants nothing for now, and says so by an address that is none.
+    held: bool,
+    clock: Clock,
+}
+
+/// The relays of a media line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Running {
+    rtp: Relay,
+    rtcp: Option<Relay>,
+}
+
+impl Session {
+    /// Whether somebody has made an offer that is not answered.
+    pub const fn offer(&self) -> Option<Role> {
+        self.offer
+    }
+
+    /// An offer of one party: how it reads for the other. Made again, it takes the last one's place.
+    pub(crate) fn make_offer(
+        &mut self,
+        from: Role,
+        body: &[u8],
+        manners: [&Manner; 2],
+        ports: &mut Ports,
+    ) -> Result<Vec<u8>, Refusal> {
+        let sdp = Sdp::parse(body)?;
+        let manner = manners[from.other() as usize];
+        let ours: Vec<IpAddr> = ports.addresses().collect();
+        let mut offered = Vec::with_capacity(sdp.media().len());
+        for (index, line) in sdp.media().iter().enumerate() {
+            let before = self.lines.get(index).and_then(|line| line.targets[from as usize]);
+            offered.push(if is_relayed(line) { Some(Target::of(line, before, &ours)?) } else { None });
+        }
+        let had = self.lines.len();
+        self.lines.resize(had.max(offered.len()), Line::default());
+        for (line, offered) in self.lines.iter_mut().zip(&offered) {
+            line.offered = *offered;
+        }
+        if let Err(refusal) = self.take_ports(manners, ports) {
+            self.withdraw(ports);
+            return Err(refusal);
+        }
+        self.offer = Some(from);
+        let treatments = self.treatments(from.other(), &offered, Treatment::Refuse);
+        let names: Vec<&str> = manner.codecs.iter().map(String::as_str).collect();
+        let codecs = (!names.is_empty()).then_some(names.as_slice());
+        Ok(sdp.rewrite(&treatments, &Options { remove_alternatives: true, codecs }))
+    }
+
+    /// The answer of one party to the other's offer: how it reads for the other. The relays become what both agreed on.
+    pub(crate) fn make_answer(
+        &mut self,
+        from: Role,
+        body: &[u8],
+        manners: [&Manner; 2],
+        ports: &mut Ports,
+        media: &mut impl Media,
+    ) -> Result<(Vec<u8>, Vec<String>), Refusal> {
+        let sdp = Sdp::parse(body)?;
+        let ours: Vec<IpAddr> = ports.addresses().collect();
+        let mut answered = Vec::with_capacity(sdp.media().len());
+        for (index, line) in sdp.media().iter().enumerate() {
+            let before = self.lines.get(index).and_then(|line| line.targets[from as usize]);
+            answered.push(if is_relayed(line) { Some(Target::of(line, before, &ours)?) } else { None });
+        }
+        if answered.len() > self.lines.len() {
+            return Err(Refusal::Lines);
+        }
+        answered.resize(self.lines.len(), None);
+        let offerer = from.other();
+        let mut failures = Vec::new();
+        for (line, answer) in self.lines.iter_mut().zip(&answered) {
+            // An answer that comes again finds the offer taken already.
+            let offer = line.offered.take().or(line.targets[offerer as usize]);
+            match (offer, answer) {
+                (Some(offer), Some(answer)) => {
+                    line.targets[offerer as usize] = Some(offer);
+                    line.targets[from as usize] = Some(*answer);
+                    failures.extend(line.run(manners, media).err());
+                }
+                _ => line.end(ports, media),
+            }
+        }
+        self.offer = None;
+        let treatments = self.treatments(offerer, &answered, Treatment::Keep);
+        Ok((sdp.rewrite(&treatments, &Options { remove_alternatives: true, codecs: None }), failures))
+    }
+
+    /// The offer came to nothing: what was agreed on before goes on.
+    pub(crate) fn withdraw(&mut self, ports: &mut Ports) {
+        self.offer = None;
+        for line in &mut self.lines {
+            line.offered = None;
+            if line.running.is_none() {
+                line.give_ports(ports);
+            }
+        }
+    }
+
+    /// The call is over.
+    pub(crate) fn end(&mut self, ports: &mut Ports, media: &mut impl Media) {
+        for line in &mut self.lines {
+            line.end(ports, media);
+        }
+    }
+
+    /// The ports that streams arrive at, with whose they are.
+    pub fn streams(&self) -> impl Iterator<Item = (Role, SocketAddr)> + '_ {
+        self.lines.iter().filter_map(|line| line.running).flat_map(|running| {
+            [(Role::Caller, running.rtp.a.local), (Role::Callee, running.rtp.b.local)]
+        })
+    }
+
+    /// How its streams have been.
+    pub(crate) fn records(&self, media: &impl Media) -> Vec<StreamRecord> {
+        let record = |(from, at)| Some(StreamRecord::new(from, &media.report(at)?));
+        self.streams().filter_map(record).collect()
+    }
+
+    /// Takes a pair of ports for each party of each line that has none.
+    fn take_ports(&mut self, manners: [&Manner; 2], ports: &mut Ports) -> Result<(), Refusal> {
+        for line in self.lines.iter_mut().filter(|line| line.offered.is_some()) {
+            for (port, manner) in line.ports.iter_mut().zip(manners) {
+                let ip = ports.address(manner.address).ok_or(Refusal::NoPort)?;
+                if port.is_some_and(|port| port.ip() != ip) && line.running.is_none() {
+                    // The next peer to be tried is reached by another address.
+                    if let Some(port) = port.take() {
+                        ports.give(port.ip(), port.port());
+                    }
+                }
+                if port.is_none() {
+                    let taken = ports.take(manner.address).ok_or(Refusal::NoPort)?;
+                    *port = Some(SocketAddr::new(ip, taken));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What becomes of lines for a party; `other` of those that are not wanted.
+    fn treatments(&self, to: Role, wanted: &[Option<Target>], other: Treatment) -> Vec<Treatment> {
+        let treatment = |(line, wanted): (&Line, &Option<Target>)| match (line.ports[to as usize], wanted) {
+            (Some(port), Some(target)) => {
+                let rtcp = (!target.mux).then_some(port.port().saturating_add(1));
+                Treatment::Anchor(Anchor { address: port.ip(), port: port.port(), rtcp })
+            }
+            _ => other,
+        };
+        self.lines.iter().zip(wanted).map(treatment).collect()
+    }
+}
+
+/// Whether a line is one that goes through the data plane: RTP that is not rejected.
+fn is_relayed(line: &MediaLine<'_>) -> bool {
+    line.transport.is_rtp() && !line.is_rejected()
+}
+
+impl Target {
+    /// Where a line is to go. One on hold without an address keeps the address it had `before`.
+    fn of(line: &MediaLine<'_>, before: Option<Self>, ours: &[IpAddr]) -> Result<Self, SdpError> {
+        let hz = line.formats.first().and_then(|format| format.codec).map(|codec| codec.clock_rate_hz);
+        let clock = hz.and_then(Clock::from_hz).unwrap_or_default();
+        let mux = line.rtcp_mux;
+        let there = policy::check_line(line, ours)?;
+        match (there.media, before) {
+            (Where::To(rtp), _) => {
+                let rtcp = match there.rtcp {
+                    Some(Where::To(rtcp)) => rtcp,
+                    _ => next(rtp),
+                };
+                Ok(Self { rtp, rtcp, mux, held: false, clock })
+            }
+            (Where::Nowhere, Some(before)) => Ok(Self { held: true, ..before }),
+            (Where::Nowhere, None) => {
+                // Nothing is sent there; documentation addresses are nobody's (RFC 5737, RFC 3849).
+                let nobody = match line.destination {
+                    Some(SocketAddr::V6(_)) => SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 9)),
+                    _ => SocketAddr::from(([192, 0, 2, 1], 9)),
+                };
+                Ok(Self { rtp: nobody, rtcp: nobody, mux, held: true, clock })
+            }
+        }
+    }
+}
+
+impl Line {
+    /// Makes the relays what both parties agreed on, or says why they are not.
+    fn run(&mut self, manners: [&Manner; 2], media: &mut impl Media) -> Result<(), String> {
+        let ([Some(at_caller), Some(at_callee)], [Some(caller), Some(callee)]) = (self.ports, self.targets) else {
+            return Ok(());
+        };
+        let end = |at: SocketAddr, it: &Target, other: &Target, manner: &Manner, rtcp: bool| End {
+            local: if rtcp { next(at) } else { at },
+            peer: if rtcp { it.rtcp } else { it.rtp },
+            learn: manner.learn,
+            sends: !other.held,
+            dscp: manner.dscp,
+        };
+        let mux = caller.mux && callee.mux;
+        let relay = |kind: Kind, rtcp: bool| Relay {
+            a: end(at_caller, &caller, &callee, manners[0], rtcp),
+            b: end(at_callee, &callee, &caller, manners[1], rtcp),
+            kind,
+            clock: callee.clock,
+        };
+        let rtp = relay(if mux { Kind::RtpMux } else { Kind::Rtp }, false);
+        let rtcp = (!mux).then(|| relay(Kind::Rtcp, true));
+        let wanted = Running { rtp, rtcp };
+        if self.running == Some(wanted) {
+            return Ok(());
+        }
+        let mut put = |was: Option<Relay>, wanted: &Relay| match was {
+            Some(was) if was == *wanted => Ok(()),
+            Some(was) if was.kind == wanted.kind => media.change(wanted),
+            Some(was) => {
+                media.remove(was.a.local);
+                media.add(wanted)
+            }
+            None => media.add(wanted),
+        };
+        put(self.running.map(|running| running.rtp), &rtp).map_err(|failure| failure.to_string())?;
+        self.running = Some(Running { rtp, rtcp: self.running.and_then(|running| running.rtcp) });
+        let had = self.running.and_then(|running| running.rtcp);
+        match (&rtcp, had) {
+            (Some(rtcp), had) => put(had, rtcp).map_err(|failure| failure.to_string())?,
+            (None, Some(had)) => media.remove(had.a.local),
+            (None, None) => {}
+        }
+        self.running = Some(wanted);
+        Ok(())
+    }
+
+    fn end(&mut self, ports: &mut Ports, media: &mut impl Media) {
+        if let Some(running) = self.running.take() {
+            media.remove(running.rtp.a.local);
+            if let Some(rtcp) = running.rtcp {
+                media.remove(rtcp.a.local);
+            }
+        }
+        self.targets = [None; 2];
+        self.offered = None;
+        self.give_ports(ports);
+    }
+
+    fn give_ports(&mut self, ports: &mut Ports) {
+        for port in self.ports.iter_mut().filter_map(Option::take) {
+            ports.give(port.ip(), port.port());
+        }
+    }
+}
+
+const fn next(at: SocketAddr) -> SocketAddr {
+    let mut next = at;
+    next.set_port(at.port().saturating_add(1));
+    next
+}

@@ -1,0 +1,294 @@
+//! The SIP element: a transaction-stateful, record-routing proxy (RFC 3261 §16) between peers, which anchors media.
+//!
+//! Sans I/O. The order of calls: [`receive`](Element::receive) with every message, [`timeout`](Element::timeout) when
+//! [`deadline`](Element::deadline) is over, and after each of them [`poll`](Element::poll) until there is nothing more to
+//! do. Time and randomness are arguments; the data plane is asked through [`Media`].
+//!
+//! Where to read: `requests` sorts what comes in; `invite` begins a call and tries peers; `responses` is what comes back;
+//! `dialog` is everything within a call; `cancel` and `hangup` end one; `health` asks peers whether they are well.
+
+mod bodies;
+mod cancel;
+mod counters;
+mod dialog;
+mod hangup;
+mod health;
+mod invite;
+mod requests;
+mod responses;
+#[cfg(test)]
+mod tests;
+mod uris;
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap, VecDeque},
+    sync::Arc,
+};
+
+use rand_chacha::{
+    ChaCha8Rng,
+    rand_core::{Rng as _, SeedableRng as _},
+};
+
+pub use self::counters::Counters;
+use self::health::Health;
+use crate::{
+    call::{Call, CallId, Media, Phase, Ports, Record, Role},
+    sip::{
+        Flow,
+        transaction::{ClientId, Clients, Sending, ServerId, Servers},
+    },
+    time::Nanos,
+    trunk::{PeerIndex, Rate, Trunks},
+};
+
+/// What the shell is to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Send a message.
+    Send(Sending),
+    /// Tell whoever wants to know.
+    Event(Event),
+    /// Keep what is left of a call.
+    Ended(Box<Record>),
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A call has come so far.
+    Call(CallId, Phase),
+    /// A call was not taken: the status it was answered with.
+    Refused {
+        /// Whose call.
+        peer: PeerIndex,
+        /// The number that was dialled.
+        dialled: String,
+        /// The status.
+        status: u16,
+        /// In words.
+        why: String,
+    },
+    /// Media of a call cannot be relayed.
+    Media(CallId, String),
+    /// A peer has begun to answer, or does no longer.
+    Peer(PeerIndex, bool),
+}
+
+/// What a server transaction is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Serves {
+    /// An INVITE that began this call.
+    Call(CallId),
+    /// Anything else: the request that it went on as.
+    Request(Option<ClientId>),
+}
+
+/// What a client transaction is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asks {
+    /// A try to reach the callee.
+    Attempt(CallId),
+    /// A try that the caller no longer wants, or that took too long.
+    Abandoned,
+    /// A request within a call, from this party.
+    Within { call: CallId, from: Role, server: ServerId, offered: bool },
+    /// A request outside of calls.
+    Outside(ServerId),
+    /// Whether a peer is well.
+    Health(PeerIndex),
+    /// Our own; nobody waits for the answer.
+    Ours,
+}
+
+/// How long and how many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How long a callee may ring: timer C, more than three minutes (RFC 3261 §16.6 step 11).
+    pub ring_s: u32,
+    /// How long neither party may send media before the call is given up; `None` for ever.
+    pub media_timeout_s: Option<u32>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { ring_s: 185, media_timeout_s: Some(300) }
+    }
+}
+
+/// The element.
+#[derive(Debug)]
+pub struct Element<M> {
+    trunks: Arc<Trunks>,
+    limits: Limits,
+    media: M,
+    ports: Ports,
+    servers: Servers<Serves>,
+    clients: Clients<Asks>,
+    calls: HashMap<CallId, Call>,
+    /// When calls want to be looked at.
+    deadlines: BinaryHeap<Reverse<(Nanos, CallId)>>,
+    peers: Vec<PeerState>,
+    rng: ChaCha8Rng,
+    counters: Counters,
+    draining: bool,
+    /// When media of running calls is looked at again.
+    next_sweep: Nanos,
+    sendings: Vec<Sending>,
+    outputs: VecDeque<Output>,
+}
+
+/// What is known of a peer beside its configuration.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PeerState {
+    pub(crate) calls: u32,
+    pub(crate) rate: Rate,
+    pub(crate) health: Health,
+}
+
+impl<M: Media> Element<M> {
+    /// An element without calls. `seed` makes its identifiers, which strangers must not guess.
+    pub fn new(trunks: Arc<Trunks>, limits: Limits, media: M, ports: Ports, seed: [u8; 32], now: Nanos) -> Self {
+        let peers = trunks.peers.iter().map(|_| PeerState::default()).collect();
+        let mut element = Self {
+            trunks,
+            limits,
+            media,
+            ports,
+            servers: Servers::default(),
+            clients: Clients::default(),
+            calls: HashMap::new(),
+            deadlines: BinaryHeap::new(),
+            peers,
+            rng: ChaCha8Rng::from_seed(seed),
+            counters: Counters::default(),
+            draining: false,
+            next_sweep: now + hangup::SWEEP,
+            sendings: Vec::new(),
+            outputs: VecDeque::new(),
+        };
+        element.start_health(now);
+        element
+    }
+
+    /// Takes a message in.
+    pub fn receive(&mut self, now: Nanos, flow: Flow, message: &[u8]) {
+        let Some(peer) = self.trunks.peer_at(flow.remote.ip(), flow.transport) else {
+            self.counters.strangers += 1;
+            return;
+        };
+        self.sort(now, flow, peer, message);
+        self.flush();
+    }
+
+    /// Does what time asks for.
+    pub fn timeout(&mut self, now: Nanos) {
+        let mut sendings = std::mem::take(&mut self.sendings);
+        self.servers.timeout(now, &mut sendings);
+        self.sendings = sendings;
+        loop {
+            let mut sendings = std::mem::take(&mut self.sendings);
+            let expired = self.clients.timeout(now, &mut sendings);
+            self.sendings = sendings;
+            match expired {
+                Some(expired) => self.expired(now, expired.0),
+                None => break,
+            }
+        }
+        while let Some(Reverse((at, call))) = self.deadlines.peek().copied().filter(|it| it.0.0 <= now) {
+            self.deadlines.pop();
+            self.overdue(now, at, call);
+        }
+        if now >= self.next_sweep {
+            self.sweep_media(now);
+            self.next_sweep = now + hangup::SWEEP;
+        }
+        self.ask_health(now);
+        self.flush();
+    }
+
+    /// When to call [`timeout`](Self::timeout) next.
+    pub fn deadline(&self) -> Nanos {
+        let call = self.deadlines.peek().map(|Reverse((at, _))| *at);
+        let next = [self.servers.deadline(), self.clients.deadline(), call, self.next_health()];
+        next.into_iter().flatten().fold(self.next_sweep, Nanos::min)
+    }
+
+    /// The next thing to do; `None` when all is done.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// The calls that there are.
+    pub fn calls(&self) -> impl Iterator<Item = &Call> {
+        self.calls.values()
+    }
+
+    /// One call.
+    pub fn call(&self, id: CallId) -> Option<&Call> {
+        self.calls.get(&id)
+    }
+
+    /// What was counted.
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The configuration.
+    pub fn trunks(&self) -> &Trunks {
+        &self.trunks
+    }
+
+    /// The data plane.
+    pub const fn media(&self) -> &M {
+        &self.media
+    }
+
+    /// The data plane.
+    pub const fn media_mut(&mut self) -> &mut M {
+        &mut self.media
+    }
+
+    /// How many pairs of media ports are in use, and how many there are.
+    pub fn ports_used(&self) -> (usize, usize) {
+        self.ports.used()
+    }
+
+    /// Transactions that are kept: theirs and ours.
+    pub fn transactions(&self) -> (usize, usize) {
+        (self.servers.len(), self.clients.len())
+    }
+
+    /// Takes no new calls from now on, or again. Those that run go on.
+    pub const fn set_draining(&mut self, draining: bool) {
+        self.draining = draining;
+    }
+
+    /// Whether no new calls are taken.
+    pub const fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    /// Whether a peer answers, as far as is known.
+    pub fn is_well(&self, peer: PeerIndex) -> bool {
+        self.peers.get(peer.0 as usize).is_none_or(|state| state.health.is_well())
+    }
+
+    fn flush(&mut self) {
+        self.outputs.extend(self.sendings.drain(..).map(Output::Send));
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    /// A number that nobody guesses.
+    fn random(&mut self) -> u64 {
+        self.rng.next_u64()
+    }
+
+    fn tag(&mut self) -> String {
+        format!("{:016x}", self.random())
+    }
+}

@@ -1,0 +1,129 @@
+//! Sorting what comes in.
+
+use super::{Asks, Element, Serves, uris};
+use crate::{
+    call::Media,
+    sip::{
+        Flow,
+        message::{Answer, Message, Method, Request},
+        transaction::{Arrived, Sending, ServerId},
+    },
+    time::Nanos,
+    trunk::PeerIndex,
+};
+
+/// What we do ourselves (RFC 3261 §20.5).
+const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY, SUBSCRIBE, MESSAGE";
+
+impl<M: Media> Element<M> {
+    pub(super) fn sort(&mut self, now: Nanos, flow: Flow, peer: PeerIndex, message: &[u8]) {
+        match Message::parse(message) {
+            Ok(Message::Request(request)) => self.request(now, flow, peer, request),
+            Ok(Message::Response(response)) => self.response(now, &response),
+            Err(malformed) => {
+                self.counters.malformed += 1;
+                let answer = malformed.answer.map(|bytes| Sending { flow, bytes: bytes.into() });
+                self.sendings.extend(answer);
+            }
+        }
+    }
+
+    fn request(&mut self, now: Nanos, flow: Flow, peer: PeerIndex, mut request: Request) {
+        request.note_source(flow.remote);
+        let mut sendings = std::mem::take(&mut self.sendings);
+        let arrived = self.servers.receive(&request, flow, now, &mut sendings);
+        self.sendings = sendings;
+        match arrived {
+            Arrived::Absorbed => {}
+            Arrived::Ack => self.acknowledge(now, peer, request),
+            Arrived::Cancel(server, serves) => self.cancelled(now, flow, &request, server, serves),
+            Arrived::New => {
+                self.counters.requests += 1;
+                self.begin(now, flow, peer, request);
+            }
+        }
+    }
+
+    /// A request that is new (RFC 3261 §16.3, §16.4).
+    fn begin(&mut self, now: Nanos, flow: Flow, peer: PeerIndex, mut request: Request) {
+        if let Some(answer) = unacceptable(&request) {
+            return self.refuse(now, flow, &request, &answer);
+        }
+        let named = match self.take_routes(&mut request) {
+            Ok(named) => named,
+            Err(reason) => return self.refuse(now, flow, &request, &Answer::new(400).because(reason)),
+        };
+        let is_for_us = uris::dialled(request.uri()).is_empty() && self.is_ours(request.uri());
+        match request.method() {
+            Method::Cancel => self.refuse(now, flow, &request, &Answer::new(481)),
+            Method::Options if is_for_us => {
+                let answer = Answer::new(200).with("Allow", ALLOW).with("Accept", "application/sdp");
+                self.refuse(now, flow, &request, &answer);
+            }
+            _ if request.to_tag.is_some() => self.within(now, flow, peer, request, named),
+            Method::Invite => self.invite(now, flow, peer, request),
+            Method::Register => self.refuse(now, flow, &request, &Answer::new(405).with("Allow", ALLOW)),
+            _ => self.outside(now, flow, peer, request),
+        }
+    }
+
+    /// A request outside of calls, like MESSAGE: it goes where a call would.
+    fn outside(&mut self, now: Nanos, flow: Flow, from: PeerIndex, mut request: Request) {
+        let number = uris::dialled(request.uri());
+        let random = self.random();
+        let route = self.trunks.route(from, &number, random, |peer| self.is_well(peer));
+        let to = route.and_then(|(number, peers)| Some((number, self.trunks.peer(*peers.first()?)?.clone())));
+        let Some((number, to)) = to else { return self.refuse(now, flow, &request, &Answer::new(404)) };
+        let server = self.servers.begin(&request, flow, Serves::Request(None));
+        if let Some(uri) = uris::uri_at(&number, &to) {
+            request.set_uri(uri);
+        }
+        let onward = Flow { listener: to.listener, transport: to.transport, remote: to.target, connection: 0 };
+        self.pass_on(now, onward, request, &[], Asks::Outside(server), server);
+    }
+
+    /// Sends a request on, in a transaction of ours that serves one of theirs.
+    pub(super) fn pass_on(
+        &mut self,
+        now: Nanos,
+        flow: Flow,
+        mut request: Request,
+        record_routes: &[String],
+        asks: Asks,
+        server: ServerId,
+    ) {
+        let nonce = self.random();
+        let client = self.clients.reserve(now, nonce, flow, request.method(), asks);
+        let via = self.via(flow.listener, &self.clients.branch(client));
+        request.forward(&via, record_routes);
+        self.servers.set_tag(server, Serves::Request(Some(client)));
+        self.clients.begin(now, client, request.to_bytes(), &mut self.sendings);
+    }
+
+    /// Answers a request ourselves, with a transaction of its own.
+    pub(super) fn refuse(&mut self, now: Nanos, flow: Flow, request: &Request, answer: &Answer) {
+        let server = self.servers.begin(request, flow, Serves::Request(None));
+        self.answer(now, server, request, answer);
+    }
+
+    /// Answers a request ourselves.
+    pub(super) fn answer(&mut self, now: Nanos, server: ServerId, request: &Request, answer: &Answer) {
+        let tag = self.tag();
+        self.servers.respond(now, server, answer.status, request.answer(answer, &tag), &mut self.sendings);
+    }
+}
+
+/// Why no proxy would pass a request on.
+fn unacceptable(request: &Request) -> Option<Answer> {
+    if !request.is_version_supported() {
+        return Some(Answer::new(505));
+    }
+    if request.max_forwards == Some(0) && *request.method() != Method::Options {
+        return Some(Answer::new(483));
+    }
+    if !(request.uri().scheme().is_sip() || request.uri().tel_parts().is_some()) {
+        return Some(Answer::new(416));
+    }
+    let required = request.header("Proxy-Require")?;
+    Some(Answer::new(420).with("Unsupported", String::from_utf8_lossy(&required)))
+}

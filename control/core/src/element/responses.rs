@@ -1,0 +1,223 @@
+//! What comes back.
+
+use super::{Asks, Element, Event, bodies::body_of, invite::{answer_to, manner}};
+use crate::{
+    call::{CallId, Cause, Media, Party, Phase, Refusal, Role},
+    sip::{
+        message::{Answer, Method, Response},
+        transaction::{ClientId, Heard, ServerId},
+    },
+    time::Nanos,
+};
+
+impl<M: Media> Element<M> {
+    pub(super) fn response(&mut self, now: Nanos, response: &Response) {
+        self.counters.responses += 1;
+        let heard = self.clients.receive(now, response, &mut self.sendings);
+        let (client, asks) = match heard {
+            Heard::Owner(client, asks) => (client, asks),
+            Heard::Absorbed => return,
+            Heard::Stray => {
+                self.counters.strays += 1;
+                return;
+            }
+        };
+        match asks {
+            Asks::Attempt(call) => self.attempt_response(now, call, client, response),
+            Asks::Abandoned => self.abandoned_response(now, client, response),
+            Asks::Within { call, from, server, offered } => {
+                self.within_response(now, call, from, offered, server, response);
+            }
+            Asks::Outside(server) => self.respond_through(now, server, response.clone()),
+            Asks::Health(peer) => self.heard_from(now, peer, response.status()),
+            Asks::Ours => {}
+        }
+    }
+
+    /// A transaction of ours had no final response in time: as if 408 had come (RFC 3261 §16.8).
+    pub(super) fn expired(&mut self, now: Nanos, asks: Asks) {
+        match asks {
+            Asks::Attempt(call) => self.attempt_failed(now, call, 408, None),
+            Asks::Within { server, .. } | Asks::Outside(server) => self.respond_nothing(now, server),
+            Asks::Health(peer) => self.not_heard_from(now, peer),
+            Asks::Abandoned | Asks::Ours => {}
+        }
+    }
+
+    fn attempt_response(&mut self, now: Nanos, id: CallId, client: ClientId, response: &Response) {
+        let status = response.status();
+        let is_current = self.calls.get(&id).is_some_and(|call| call.is_attempt(client));
+        match status {
+            100 => {}
+            _ if (200..300).contains(&status) && !is_current => self.second_answer(now, id, client, response),
+            _ if !is_current => {}
+            101..200 => self.ring(now, id, response),
+            200..300 => self.pick_up(now, id, client, response),
+            _ => self.attempt_failed(now, id, status, Some(response)),
+        }
+    }
+
+    /// 18x: the callee is heard of.
+    fn ring(&mut self, now: Nanos, id: CallId, response: &Response) {
+        let ring = std::time::Duration::from_secs(self.limits.ring_s.into());
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let server = call.server;
+        if call.phase == Phase::Trying {
+            (call.phase, call.rang) = (Phase::Ringing, Some(now));
+            self.outputs.push_back(super::Output::Event(Event::Call(id, Phase::Ringing)));
+        }
+        if let Some(attempt) = call.setup.as_mut().and_then(|setup| setup.attempt.as_mut()) {
+            attempt.timer_c = now + ring;
+        }
+        if let Some(contact) = response.address("Contact") {
+            call.leg_mut(Role::Callee).dialog.contact = Some(contact.uri.to_bytes());
+        }
+        let (known, offered) = (call.known_routes(), call.offered);
+        let flow = call.leg(Role::Callee).dialog.flow;
+        // PRACK and UPDATE before the answer find their way by these.
+        call.leg_mut(Role::Callee).dialog.routes = Party::callee(response, flow, known).routes;
+        let mut response = response.clone();
+        // An unreliable 18x cannot carry an offer (RFC 3262 §5); with an offer from the caller it previews the answer.
+        if offered || response.has_token("Require", "100rel") {
+            match self.describe(id, Role::Callee, offered, &mut response) {
+                Ok(()) => {}
+                Err(_) => response.set_body(Vec::new()),
+            }
+        }
+        self.respond_through(now, server, response);
+    }
+
+    /// 2xx: the callee has answered, or says so again because the ACK has not come.
+    fn pick_up(&mut self, now: Nanos, id: CallId, client: ClientId, response: &Response) {
+        let Some(flow) = self.clients.flow(client) else { return };
+        let Some(call) = self.calls.get(&id) else { return };
+        let (server, offered, known) = (call.server, call.offered, call.known_routes());
+        if call.phase == Phase::Up && call.leg(Role::Callee).tag != response.to_tag {
+            return self.second_answer(now, id, client, response);
+        }
+        let mut passed = response.clone();
+        if let Err(refusal) = self.describe(id, Role::Callee, offered, &mut passed) {
+            // What it says cannot be relayed: it is told that this was all, and the caller why.
+            self.decline(now, client, response, known);
+            return self.fail(now, id, &answer_to(&refusal), Some(Role::Callee));
+        }
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        if call.phase != Phase::Up {
+            call.phase = Phase::Up;
+            call.answered = Some(now);
+            call.rang = call.rang.or(Some(now));
+            let callee = call.leg_mut(Role::Callee);
+            callee.tag.clone_from(&response.to_tag);
+            callee.dialog = Party::callee(response, flow, known);
+            call.client = Some(client);
+            call.setup = None;
+            self.counters.answered += 1;
+            self.tell(Event::Call(id, Phase::Up));
+        }
+        self.respond_through(now, server, passed);
+    }
+
+    /// Another callee has answered too, or one whose call is over: it is told so.
+    fn second_answer(&mut self, now: Nanos, id: CallId, client: ClientId, response: &Response) {
+        self.counters.forks += 1;
+        let known = self.calls.get(&id).map_or(0, crate::call::Call::known_routes);
+        self.decline(now, client, response, known);
+    }
+
+    fn abandoned_response(&mut self, now: Nanos, client: ClientId, response: &Response) {
+        match response.status() {
+            // Only now may it be cancelled (RFC 3261 §9.1).
+            100..200 => self.send_cancel(now, client),
+            200..300 => self.decline(now, client, response, 0),
+            _ => {}
+        }
+    }
+
+    /// An attempt has failed: another peer is tried, or the caller is told.
+    fn attempt_failed(&mut self, now: Nanos, id: CallId, status: u16, response: Option<&Response>) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let callee = call.leg(Role::Callee).peer;
+        let Some(setup) = call.setup.as_mut() else { return };
+        setup.attempt = None;
+        setup.failure = Some(status);
+        let goes_on = fails_over(status) && !setup.left.is_empty();
+        self.count_call(callee, -1);
+        if goes_on {
+            self.counters.failovers += 1;
+            if let Some(call) = self.calls.get_mut(&id) {
+                call.session.withdraw(&mut self.ports);
+            }
+            return self.try_next(now, id);
+        }
+        match response {
+            Some(response) => {
+                let server = self.calls.get(&id).map(|call| call.server);
+                let cause = Cause::new(status, &response.reason(), Some(Role::Callee));
+                if let Some(server) = server {
+                    self.respond_through(now, server, response.clone());
+                }
+                self.close(now, id, cause);
+            }
+            None => self.fail(now, id, &Answer::new(status), None),
+        }
+    }
+
+    /// The caller is told that its call has failed.
+    pub(super) fn fail(&mut self, now: Nanos, id: CallId, answer: &Answer, by: Option<Role>) {
+        let Some(setup) = self.calls.get_mut(&id).and_then(|call| call.setup.take()) else { return };
+        if setup.attempt.is_some()
+            && let Some(call) = self.calls.get(&id)
+        {
+            let callee = call.leg(Role::Callee).peer;
+            self.count_call(callee, -1);
+        }
+        self.answer(now, setup.server, &setup.request, answer);
+        let text = if answer.reason.is_empty() { String::new() } else { answer.reason.to_owned() };
+        self.close(now, id, Cause::new(answer.status, &text, by));
+    }
+
+    /// Passes a response on to who asked.
+    pub(super) fn respond_through(&mut self, now: Nanos, server: ServerId, mut response: Response) {
+        if response.pop_via() {
+            self.servers.respond(now, server, response.status(), response.to_bytes(), &mut self.sendings);
+        }
+    }
+
+    /// Makes the descriptions in a party's response what the other one reads.
+    pub(super) fn describe(
+        &mut self,
+        id: CallId,
+        from: Role,
+        is_answer: bool,
+        response: &mut Response,
+    ) -> Result<(), Refusal> {
+        let Some(call) = self.calls.get_mut(&id) else { return Ok(()) };
+        let manners = Role::BOTH.map(|role| self.trunks.peer(call.leg(role).peer).map(manner));
+        let [Some(caller), Some(callee)] = &manners else { return Ok(()) };
+        let manners = [caller, callee];
+        let (session, ports, media) = (&mut call.session, &mut self.ports, &mut self.media);
+        let mut failures = Vec::new();
+        let body = body_of!(&*response).change(|sdp| {
+            if is_answer {
+                let (sdp, failed) = session.make_answer(from, sdp, manners, ports, media)?;
+                failures.extend(failed);
+                Ok(sdp)
+            } else {
+                session.make_offer(from, sdp, manners, ports)
+            }
+        })?;
+        if let Some(body) = body {
+            response.set_body(body);
+        }
+        for failure in failures {
+            self.tell(Event::Media(id, failure));
+        }
+        Ok(())
+    }
+}
+
+/// Whether another peer may do better (RFC 3261 §21.3 to §21.6): the one tried is busy with itself, not its user.
+const fn fails_over(status: u16) -> bool {
+    matches!(status, 300..=399 | 408 | 430 | 480 | 500..=599)
+}
+

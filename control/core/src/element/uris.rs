@@ -1,0 +1,132 @@
+//! Our own URIs, and where those of others lead.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use super::Element;
+use crate::{
+    call::{CallId, Media},
+    sip::{
+        Flow, Transport,
+        message::{Host, Request, Uri},
+    },
+    trunk::{Listener, Peer},
+};
+
+/// The parameter of our Record-Route that names the call.
+const CALL: &str = "ut";
+
+impl<M: Media> Element<M> {
+    /// The Via of a request that leaves by a listener.
+    pub(super) fn via(&self, listener: u8, branch: &str) -> String {
+        match self.trunks.listener(listener) {
+            Some(Listener { transport, address }) => {
+                format!("SIP/2.0/{} {address};rport;branch={branch}", transport.in_via())
+            }
+            None => format!("SIP/2.0/UDP invalid;branch={branch}"),
+        }
+    }
+
+    /// Our Record-Routes between two listeners: one, or one for each where they differ (RFC 5658), the one towards the
+    /// callee on top.
+    pub(super) fn record_routes(&self, call: CallId, from: u8, to: u8) -> Vec<String> {
+        let listeners = if from == to { vec![to] } else { vec![to, from] };
+        let route = |number| {
+            let Listener { transport, address } = self.trunks.listener(number)?;
+            let transport = match transport {
+                Transport::Udp => String::new(),
+                other => format!(";transport={other}"),
+            };
+            Some(format!("<sip:{address}{transport};lr;{CALL}={call}>"))
+        };
+        listeners.into_iter().filter_map(route).collect()
+    }
+
+    /// Takes our own Routes off a request, and says which call they name (RFC 3261 §16.4).
+    pub(super) fn take_routes(&self, request: &mut Request) -> Result<Option<CallId>, &'static str> {
+        let mut call = None;
+        if self.is_ours(request.uri())
+            && let Some(named) = call_of(request.uri())
+        {
+            // A strict router has put our Route into the Request-URI, and what belongs there behind the Routes.
+            if !request.uri_from_last_route() {
+                return Err("No Route behind a Strict Router");
+            }
+            call = Some(named);
+        }
+        while let Some(route) = request.route()?.filter(|route| self.is_ours(&route.uri)) {
+            call = call.or_else(|| call_of(&route.uri));
+            request.pop_route();
+        }
+        Ok(call)
+    }
+
+    /// Where a request goes next whose own Routes are gone; back along `flow` where its URI names nobody we could reach.
+    pub(super) fn next_hop(&self, request: &Request, flow: Flow) -> Result<Flow, &'static str> {
+        let route = request.route()?;
+        let uri = route.as_ref().map_or(request.uri(), |route| &route.uri);
+        let Some(remote) = address_of(uri) else { return Ok(flow) };
+        let transport = match uri.transport() {
+            Some(name) => Transport::from_name(name).unwrap_or(flow.transport),
+            None if uri.scheme().is_secure() => Transport::Tls,
+            None => Transport::Udp,
+        };
+        if self.trunks.is_ours(remote) {
+            return Err("Loop");
+        }
+        if (remote, transport) == (flow.remote, flow.transport) || transport.is_reliable() && remote.ip() == flow.remote.ip() {
+            return Ok(flow);
+        }
+        let listener = self.listener_for(transport, remote).unwrap_or(flow.listener);
+        let transport = self.trunks.listener(listener).map_or(flow.transport, |listener| listener.transport);
+        Ok(Flow { listener, transport, remote, connection: 0 })
+    }
+
+    pub(super) fn is_ours(&self, uri: &Uri) -> bool {
+        address_of(uri).is_some_and(|address| self.trunks.is_ours(address))
+    }
+
+    fn listener_for(&self, transport: Transport, remote: SocketAddr) -> Option<u8> {
+        let fits = |it: &Listener| it.transport == transport && it.address.is_ipv4() == remote.is_ipv4();
+        self.trunks.listeners.iter().position(fits).map(|number| number as u8)
+    }
+}
+
+/// The call that a URI of ours names.
+fn call_of(uri: &Uri) -> Option<CallId> {
+    let value = uri.params()?.value(CALL)?;
+    std::str::from_utf8(value).ok()?.parse().ok()
+}
+
+/// The address that a URI leads to, where it is one.
+fn address_of(uri: &Uri) -> Option<SocketAddr> {
+    let Some(Host::Ip(ip)) = uri.host() else { return None };
+    let default = if uri.scheme().is_secure() { Transport::Tls.port() } else { Transport::Udp.port() };
+    let named = uri.transport().and_then(Transport::from_name).map_or(default, Transport::port);
+    Some(SocketAddr::new(*ip, uri.port().unwrap_or(named)))
+}
+
+/// The number that a request calls: the user of its URI, or a telephone number. Empty without one.
+pub(super) fn dialled(uri: &Uri) -> String {
+    let user = uri.decoded_user().or_else(|| Some(uri.tel_parts()?.subscriber().to_vec()));
+    String::from_utf8_lossy(&user.unwrap_or_default()).into_owned()
+}
+
+/// The URI of a number at a peer.
+pub(super) fn uri_at(number: &str, peer: &Peer) -> Option<Uri> {
+    let user = if number.is_empty() { String::new() } else { format!("{}@", escaped(number)) };
+    let port = if peer.target.port() == peer.transport.port() { String::new() } else { format!(":{}", peer.target.port()) };
+    let host = Host::Ip(peer.target.ip());
+    let transport = match peer.transport {
+        Transport::Udp => String::new(),
+        other => format!(";transport={other}"),
+    };
+    Uri::parse(Bytes::from(format!("sip:{user}{host}{port}{transport}"))).ok()
+}
+
+/// A number as the user of a URI (RFC 3261 §25.1).
+fn escaped(number: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte);
+    number.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}

@@ -1,0 +1,145 @@
+//! What a proxy changes in a message (RFC 3261 §16.6, §16.7).
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use sipx::{Header, HeaderName, Headers, Uri, headers::first_hop_end};
+use sipx_sip as sipx;
+
+use super::{Request, Response, read::name_of};
+
+/// What a request without Max-Forwards gets (RFC 3261 §16.6 step 3).
+const MAX_FORWARDS: u8 = 70;
+
+impl Request {
+    /// Takes another Request-URI.
+    pub fn set_uri(&mut self, uri: Uri) -> bool {
+        self.inner_mut().set_uri(uri).is_ok()
+    }
+
+    /// Counts Max-Forwards down, and puts our Via on top, and our Record-Route where there is one.
+    pub fn forward(&mut self, via: &str, record_routes: &[String]) {
+        let hops = self.max_forwards.map_or(MAX_FORWARDS, |hops| hops.saturating_sub(1));
+        let headers = &mut self.inner_mut().headers;
+        set(headers, &HeaderName::MaxForwards, hops.to_string());
+        let is_via = |header: &Header| *header.name() == HeaderName::Via;
+        let first = headers.iter().position(|header| *header.name() == HeaderName::RecordRoute);
+        let at = first.unwrap_or_else(|| headers.iter().take_while(|header| is_via(header)).count());
+        for (index, value) in record_routes.iter().enumerate() {
+            insert(headers, at + index, &HeaderName::RecordRoute, value.clone());
+        }
+        insert(headers, 0, &HeaderName::Via, via.to_owned());
+    }
+
+    /// Takes the first Route away; what else stands in its line stays as it is.
+    pub fn pop_route(&mut self) {
+        // A Route that could be read can be taken out.
+        let _ = self.inner_mut().headers.remove_address_value(&HeaderName::Route, 0);
+    }
+
+    /// Makes the last Route the Request-URI, as a strict router in front of us wants it put back (RFC 3261 §16.4).
+    pub fn uri_from_last_route(&mut self) -> bool {
+        let Some(last) = self.routes().pop() else { return false };
+        let count = self.routes().len().saturating_sub(1);
+        let headers = &mut self.inner_mut().headers;
+        headers.remove_address_value(&HeaderName::Route, count).is_ok() && self.set_uri(last)
+    }
+
+    /// Where it came from, noted in the top Via as a server has to (RFC 3261 §18.2.1, RFC 3581 §4).
+    pub fn note_source(&mut self, source: SocketAddr) {
+        let rport = self.via.rport;
+        let headers = &mut self.inner_mut().headers;
+        let Some(at) = headers.iter().position(|header| *header.name() == HeaderName::Via) else { return };
+        let Some(row) = headers.remove_first(&HeaderName::Via) else { return };
+        let value = row.value();
+        let (first, rest) = value.split_at_checked(first_hop_end(&value)).unwrap_or((&value, &[]));
+        let mut noted = Vec::with_capacity(value.len() + 48);
+        for (index, part) in first.split(|byte| *byte == b';').enumerate() {
+            let name = part.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
+            if index > 0 && [&b"received"[..], b"rport"].iter().any(|ours| name.eq_ignore_ascii_case(ours)) {
+                continue;
+            }
+            if index > 0 {
+                noted.push(b';');
+            }
+            noted.extend_from_slice(part.trim_ascii_end());
+        }
+        noted.extend_from_slice(format!(";received={}", source.ip()).as_bytes());
+        if rport {
+            noted.extend_from_slice(format!(";rport={}", source.port()).as_bytes());
+        }
+        noted.extend_from_slice(rest);
+        insert(headers, at, &HeaderName::Via, noted);
+    }
+
+    fn routes(&self) -> Vec<Uri> {
+        let routes = self.headers().typed_all::<sipx::headers::Route>();
+        routes.filter_map(Result::ok).map(|route| route.0.uri).collect()
+    }
+}
+
+impl Response {
+    /// Takes our Via away. False when nothing is left below: a response that ends here.
+    pub fn pop_via(&mut self) -> bool {
+        let headers = &mut self.inner_mut().headers;
+        let Some(at) = headers.iter().position(|header| *header.name() == HeaderName::Via) else { return false };
+        let Some(row) = headers.remove_first(&HeaderName::Via) else { return false };
+        let value = row.value();
+        if let Some(rest) = value.get(first_hop_end(&value) + 1..) {
+            insert(headers, at, &HeaderName::Via, rest.trim_ascii().to_vec());
+        }
+        headers.count(&HeaderName::Via) > 0
+    }
+}
+
+/// What can be changed in requests and responses alike.
+macro_rules! edit_headers {
+    ($type:ty) => {
+        impl $type {
+            /// Puts another body in place, and its length.
+            pub fn set_body(&mut self, body: Vec<u8>) {
+                set(&mut self.inner_mut().headers, &HeaderName::ContentLength, body.len().to_string());
+                self.inner_mut().set_body(body.into());
+            }
+
+            /// Gives the first header of a name this value, or adds it.
+            pub fn set_header(&mut self, name: &str, value: impl Into<Bytes>) {
+                set(&mut self.inner_mut().headers, &name_of(name), value);
+            }
+
+            /// Takes every header of a name away.
+            pub fn remove_header(&mut self, name: &str) {
+                self.inner_mut().headers.remove_all(&name_of(name));
+            }
+
+            /// The message as it is sent.
+            pub fn to_bytes(&self) -> Bytes {
+                let mut out = Vec::with_capacity(1024);
+                self.inner().write_to(&mut out);
+                out.into()
+            }
+        }
+    };
+}
+
+edit_headers!(Request);
+edit_headers!(Response);
+
+/// Gives the first header of a name a value where it stands, or adds one at the end.
+fn set(headers: &mut Headers, name: &HeaderName, value: impl Into<Bytes>) {
+    let at = headers.iter().position(|header| header.name() == name);
+    match at {
+        Some(at) => {
+            headers.remove_first(name);
+            insert(headers, at, name, value);
+        }
+        None => insert(headers, headers.len(), name, value),
+    }
+}
+
+/// Puts a header in. One with a line break in it, which would be two, is left out.
+fn insert(headers: &mut Headers, at: usize, name: &HeaderName, value: impl Into<Bytes>) {
+    if let Ok(header) = Header::build(name.clone(), value) {
+        headers.insert(at, header);
+    }
+}

@@ -1,0 +1,193 @@
+//! Reading messages.
+
+use std::{borrow::Cow, ops::Deref};
+
+use bytes::Bytes;
+use sipx::{
+    CSeq, HeaderName, Headers, Method, Uri, Via,
+    headers::{Address, CallId, From, MaxForwards, RecordRoute, Route, To},
+    message::TypedHeader,
+};
+use sipx_sip as sipx;
+
+use super::{Hop, Request, Response};
+
+/// What every message has to have.
+struct Common {
+    via: Hop,
+    cseq: CSeq,
+    call_id: Bytes,
+    from_tag: Bytes,
+    to_tag: Option<Bytes>,
+}
+
+impl Common {
+    /// Reads it, or says what a 400 gives as its reason.
+    fn read(headers: &Headers) -> Result<Self, &'static str> {
+        let via = headers.typed::<Via>().ok_or("Missing Via")?.map_err(|_| "Bad Via")?;
+        let cseq = headers.typed::<CSeq>().ok_or("Missing CSeq")?.map_err(|_| "Bad CSeq")?;
+        let call_id = headers.typed::<CallId>().ok_or("Missing Call-ID")?.map_err(|_| "Bad Call-ID")?;
+        let from_tag = tag::<From>(headers, &HeaderName::From).ok_or("Missing From")?.unwrap_or_default();
+        let to_tag = tag::<To>(headers, &HeaderName::To).ok_or("Missing To")?;
+        Ok(Self { via: hop(&via), cseq, call_id: call_id.0.into(), from_tag, to_tag })
+    }
+}
+
+/// The tag of a From or To; `None` without such a header. Of what the strict grammar refuses, like an unquoted name with
+/// letters beyond ASCII, the tag is found all the same: trunks send such names, and only the tag is needed here.
+fn tag<H>(headers: &Headers, name: &HeaderName) -> Option<Option<Bytes>>
+where
+    H: TypedHeader + Deref<Target = Address>,
+{
+    let value = headers.value(name)?;
+    let tag = match headers.typed::<H>() {
+        Some(Ok(address)) => address.tag().map(Bytes::copy_from_slice),
+        _ => loose_tag(&value).map(Bytes::copy_from_slice),
+    };
+    Some(tag.filter(|tag| !tag.is_empty()))
+}
+
+/// The `tag` parameter behind the last `>`.
+fn loose_tag(value: &[u8]) -> Option<&[u8]> {
+    let behind = value.iter().rposition(|byte| *byte == b'>').map_or(value, |at| value.get(at..).unwrap_or_default());
+    behind.split(|byte| *byte == b';').find_map(|param| {
+        let (name, tag) = param.trim_ascii().split_at_checked(4)?;
+        name.eq_ignore_ascii_case(b"tag=").then_some(tag)
+    })
+}
+
+fn hop(via: &Via) -> Hop {
+    let port = via.port.map(|port| format!(":{port}")).unwrap_or_default();
+    Hop {
+        branch: Bytes::copy_from_slice(via.branch().unwrap_or_default()),
+        sent_by: format!("{}{port}", via.host).to_ascii_lowercase().into(),
+        port: via.port,
+        rport: via.rport().is_some(),
+    }
+}
+
+impl Request {
+    pub(super) fn read(inner: sipx::Request) -> Result<Self, &'static str> {
+        let Common { via, cseq, call_id, from_tag, to_tag } = Common::read(&inner.headers)?;
+        if cseq.method != inner.method {
+            return Err("CSeq of Another Method");
+        }
+        let max_forwards = match inner.headers.typed::<MaxForwards>() {
+            None => None,
+            Some(Ok(MaxForwards(hops))) => Some(hops),
+            Some(Err(_)) => return Err("Bad Max-Forwards"),
+        };
+        Ok(Self { inner, via, cseq: cseq.sequence, call_id, from_tag, to_tag, max_forwards })
+    }
+
+    /// The method.
+    pub const fn method(&self) -> &Method {
+        &self.inner.method
+    }
+
+    /// The Request-URI.
+    pub const fn uri(&self) -> &Uri {
+        &self.inner.uri
+    }
+
+    /// Whether it is of SIP 2.0.
+    pub fn is_version_supported(&self) -> bool {
+        self.inner.version.is_supported()
+    }
+
+    /// The first Route, or what a 400 says of it.
+    pub fn route(&self) -> Result<Option<Address>, &'static str> {
+        self.inner.headers.typed::<Route>().transpose().map_err(|_| "Bad Route").map(|route| route.map(|route| route.0))
+    }
+
+    pub(super) const fn headers(&self) -> &Headers {
+        &self.inner.headers
+    }
+
+    pub(super) const fn inner(&self) -> &sipx::Request {
+        &self.inner
+    }
+
+    pub(super) const fn inner_mut(&mut self) -> &mut sipx::Request {
+        &mut self.inner
+    }
+}
+
+impl Response {
+    pub(super) fn read(inner: sipx::Response) -> Result<Self, &'static str> {
+        let Common { via, cseq, call_id, from_tag, to_tag } = Common::read(&inner.headers)?;
+        Ok(Self { inner, via, cseq: cseq.sequence, method: cseq.method, call_id, from_tag, to_tag })
+    }
+
+    /// The status, from 100 to 699.
+    pub fn status(&self) -> u16 {
+        self.inner.status.code()
+    }
+
+    /// The reason phrase.
+    pub fn reason(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.inner.reason)
+    }
+
+    pub(super) const fn headers(&self) -> &Headers {
+        &self.inner.headers
+    }
+
+    pub(super) const fn inner(&self) -> &sipx::Response {
+        &self.inner
+    }
+
+    pub(super) const fn inner_mut(&mut self) -> &mut sipx::Response {
+        &mut self.inner
+    }
+}
+
+/// What is read of requests and responses alike.
+macro_rules! read_headers {
+    ($type:ty) => {
+        impl $type {
+            /// The body.
+            pub fn body(&self) -> &[u8] {
+                self.inner().body()
+            }
+
+            /// The value of the first header of a name, unfolded.
+            pub fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+                self.headers().value(&name_of(name))
+            }
+
+            /// The values of every header of a name, unfolded.
+            pub fn header_values(&self, name: &str) -> Vec<Cow<'_, [u8]>> {
+                let name = name_of(name);
+                self.headers().iter().filter(|header| *header.name() == name).map(sipx::Header::value).collect()
+            }
+
+            /// The first address of a header of addresses, where there is one and it can be read.
+            pub fn address(&self, name: &str) -> Option<Address> {
+                let value = self.header(name)?;
+                Address::parse_list(&value, "address").ok()?.into_iter().next()
+            }
+
+            /// The URIs of the Record-Route values, the topmost first.
+            pub fn record_routes(&self) -> Vec<Bytes> {
+                let routes = self.headers().typed_all::<RecordRoute>();
+                routes.filter_map(Result::ok).map(|route| route.0.uri.to_bytes()).collect()
+            }
+
+            /// Whether a header of tokens, like Supported or Require, has one.
+            pub fn has_token(&self, name: &str, token: &str) -> bool {
+                self.header_values(name).iter().any(|value| {
+                    let mut parts = value.split(|byte| *byte == b',');
+                    parts.any(|part| part.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+                })
+            }
+        }
+    };
+}
+
+read_headers!(Request);
+read_headers!(Response);
+
+pub(super) fn name_of(name: &str) -> HeaderName {
+    HeaderName::parse(&Bytes::copy_from_slice(name.as_bytes()))
+}

@@ -1,0 +1,296 @@
+//! Requests that we have sent.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{PATIENCE, Sending, T1, T2, T4, longer, slots};
+use crate::{
+    sip::{
+        Flow,
+        message::{Message, Method, Request, Response},
+    },
+    time::Nanos,
+};
+
+/// Names a transaction of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ClientId(slots::Id);
+
+/// What a response is to its transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard<T> {
+    /// One that its owner has to hear of.
+    Owner(ClientId, T),
+    /// A repetition, which is dealt with.
+    Absorbed,
+    /// To no transaction that we know.
+    Stray,
+}
+
+/// A transaction that had no final response in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expired<T>(pub T);
+
+/// The requests that we have sent, each with its owner's tag.
+#[derive(Debug)]
+pub struct Clients<T> {
+    slots: slots::Slots<Client<T>>,
+}
+
+#[derive(Debug)]
+struct Client<T> {
+    /// Tells our branches from guesses.
+    nonce: u64,
+    flow: Flow,
+    is_invite: bool,
+    state: State,
+    /// The CANCEL that follows it, until that is answered.
+    cancel: Option<Cancel>,
+    tag: T,
+}
+
+/// A CANCEL, which shares the branch of its INVITE.
+#[derive(Debug)]
+struct Cancel {
+    bytes: Bytes,
+    gap: Duration,
+}
+
+/// RFC 3261 figures 5 and 6, RFC 6026 figure 3.
+#[derive(Debug)]
+enum State {
+    /// Nothing has come back. `next` is when to send again.
+    Calling { request: Bytes, next: Nanos, gap: Duration, end: Nanos },
+    /// A provisional response has.
+    Proceeding { request: Bytes, next: Nanos, end: Option<Nanos> },
+    /// A final response other than 2xx has; repetitions are acknowledged.
+    Completed { ack: Option<Bytes> },
+    /// A 2xx has; more of them may come.
+    Accepted,
+}
+
+impl<T> Default for Clients<T> {
+    fn default() -> Self {
+        Self { slots: slots::Slots::default() }
+    }
+}
+
+impl<T: Copy> Clients<T> {
+    /// A place for a transaction that is about to begin. It lasts until `now` + [`PATIENCE`] unless it does.
+    pub fn reserve(&mut self, now: Nanos, nonce: u64, flow: Flow, method: &Method, tag: T) -> ClientId {
+        let state = State::Completed { ack: None };
+        let client = Client { nonce, flow, is_invite: *method == Method::Invite, state, cancel: None, tag };
+        ClientId(self.slots.insert(now + PATIENCE, client))
+    }
+
+    /// The branch of a transaction, for the request's Via.
+    pub fn branch(&self, id: ClientId) -> String {
+        let nonce = self.slots.get(id.0).map_or(0, |client| client.nonce);
+        format!("z9hG4bK{:x}.{:x}.{nonce:016x}", id.0.place, id.0.tenant)
+    }
+
+    /// Sends the request.
+    pub fn begin(&mut self, now: Nanos, id: ClientId, request: Bytes, out: &mut Vec<Sending>) {
+        let Some(client) = self.slots.get_mut(id.0) else { return };
+        out.push(Sending { flow: client.flow, bytes: request.clone() });
+        let end = now + PATIENCE;
+        let next = if client.flow.transport.is_reliable() { end } else { now + T1 };
+        client.state = State::Calling { request, next, gap: T1, end };
+        self.slots.schedule(id.0, next);
+    }
+
+    /// Ends a transaction without a word.
+    pub fn forget(&mut self, id: ClientId) {
+        self.slots.remove(id.0);
+    }
+
+    /// The tag of a transaction.
+    pub fn tag(&self, id: ClientId) -> Option<T> {
+        self.slots.get(id.0).map(|client| client.tag)
+    }
+
+    /// Where a transaction's request went.
+    pub fn flow(&self, id: ClientId) -> Option<Flow> {
+        self.slots.get(id.0).map(|client| client.flow)
+    }
+
+    /// The request, while there is no final response.
+    pub fn request(&self, id: ClientId) -> Option<Request> {
+        let (State::Calling { request, .. } | State::Proceeding { request, .. }) = &self.slots.get(id.0)?.state else {
+            return None;
+        };
+        parse(request)
+    }
+
+    /// Gives a transaction another tag.
+    pub fn set_tag(&mut self, id: ClientId, tag: T) {
+        if let Some(client) = self.slots.get_mut(id.0) {
+            client.tag = tag;
+        }
+    }
+
+    /// Cancels an INVITE that is proceeding (RFC 3261 §9.1); before and after, nothing is done. When no final response comes
+    /// in [`PATIENCE`] from now, none will.
+    pub fn cancel(&mut self, now: Nanos, id: ClientId, out: &mut Vec<Sending>) {
+        let Some(client) = self.slots.get_mut(id.0).filter(|client| client.is_invite) else { return };
+        let flow = client.flow;
+        let State::Proceeding { request, next, end: end @ None } = &mut client.state else { return };
+        let Some(cancel) = parse(request).map(|request| request.cancel(None)) else { return };
+        out.push(Sending { flow, bytes: cancel.clone() });
+        *end = Some(now + PATIENCE);
+        *next = if flow.transport.is_reliable() { now + PATIENCE } else { now + T1 };
+        client.cancel = Some(Cancel { bytes: cancel, gap: T1 });
+        let at = client.state.deadline(now);
+        self.slots.schedule(id.0, at);
+    }
+
+    /// Takes a response in.
+    pub fn receive(&mut self, now: Nanos, response: &Response, out: &mut Vec<Sending>) -> Heard<T> {
+        let Some(id) = self.find(response) else { return Heard::Stray };
+        let Some(client) = self.slots.get_mut(id.0) else { return Heard::Stray };
+        if client.is_invite && response.method == Method::Cancel {
+            client.cancel = None;
+            return Heard::Absorbed;
+        }
+        if client.is_invite != (response.method == Method::Invite) {
+            return Heard::Stray;
+        }
+        let status = response.status();
+        let owner = Heard::Owner(id, client.tag);
+        match &mut client.state {
+            State::Calling { request, .. } | State::Proceeding { request, .. } if status < 200 => {
+                let request = std::mem::take(request);
+                client.state = proceeding(now, client.is_invite, &client.flow, request, &client.state);
+                let at = client.state.deadline(now);
+                self.slots.schedule(id.0, at);
+                owner
+            }
+            State::Calling { request, .. } | State::Proceeding { request, .. } => {
+                let is_reliable = client.flow.transport.is_reliable();
+                let wait = if client.is_invite && status < 300 {
+                    client.state = State::Accepted;
+                    PATIENCE
+                } else if client.is_invite {
+                    let ack = parse(request).map(|request| request.ack(response));
+                    out.extend(ack.clone().map(|bytes| Sending { flow: client.flow, bytes }));
+                    client.state = State::Completed { ack };
+                    if is_reliable { Duration::ZERO } else { PATIENCE }
+                } else {
+                    client.state = State::Completed { ack: None };
+                    if is_reliable { Duration::ZERO } else { T4 }
+                };
+                self.slots.schedule(id.0, now + wait);
+                owner
+            }
+            // A 2xx is passed on whenever it comes: somebody has taken the call (RFC 3261 §16.7 item 5).
+            State::Completed { .. } | State::Accepted if client.is_invite && (200..300).contains(&status) => owner,
+            State::Completed { ack } if status >= 300 => {
+                out.extend(ack.clone().map(|bytes| Sending { flow: client.flow, bytes }));
+                Heard::Absorbed
+            }
+            State::Completed { .. } | State::Accepted => Heard::Absorbed,
+        }
+    }
+
+    /// Sends again what nobody answered, and ends what is over. Returns the next transaction that got no final response,
+    /// until there are no more.
+    pub fn timeout(&mut self, now: Nanos, out: &mut Vec<Sending>) -> Option<Expired<T>> {
+        while let Some(id) = self.slots.due(now) {
+            let Some(client) = self.slots.get_mut(id) else { continue };
+            let is_over = match &mut client.state {
+                State::Calling { end, .. } | State::Proceeding { end: Some(end), .. } if now >= *end => {
+                    let tag = client.tag;
+                    self.slots.remove(id);
+                    return Some(Expired(tag));
+                }
+                State::Calling { request, next, gap, end } => {
+                    out.push(Sending { flow: client.flow, bytes: request.clone() });
+                    *gap = longer(*gap, if client.is_invite { PATIENCE } else { T2 });
+                    *next = (now + *gap).min(*end);
+                    false
+                }
+                // An INVITE that is proceeding waits for ever: its owner has timer C.
+                State::Proceeding { end: None, .. } => false,
+                State::Proceeding { request, next, end: Some(end) } => {
+                    let (again, gap) = match &mut client.cancel {
+                        Some(cancel) => {
+                            cancel.gap = longer(cancel.gap, T2);
+                            (Some(cancel.bytes.clone()), cancel.gap)
+                        }
+                        None => ((!client.is_invite).then(|| request.clone()), T2),
+                    };
+                    let again = again.filter(|_| !client.flow.transport.is_reliable());
+                    out.extend(again.map(|bytes| Sending { flow: client.flow, bytes }));
+                    *next = (now + gap).min(*end);
+                    false
+                }
+                State::Completed { .. } | State::Accepted => true,
+            };
+            if is_over {
+                self.slots.remove(id);
+            } else {
+                let at = client.state.deadline(now);
+                self.slots.schedule(id, at);
+            }
+        }
+        None
+    }
+
+    /// When to call [`timeout`](Self::timeout) next.
+    pub fn deadline(&self) -> Option<Nanos> {
+        self.slots.deadline()
+    }
+
+    /// How many there are, with those that only wait for stragglers.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn find(&self, response: &Response) -> Option<ClientId> {
+        let branch = std::str::from_utf8(&response.via.branch).ok()?.strip_prefix("z9hG4bK")?;
+        let mut parts = branch.split('.');
+        let mut part = || u64::from_str_radix(parts.next()?, 16).ok();
+        let (place, tenant, nonce) = (part()?.try_into().ok()?, part()?.try_into().ok()?, part()?);
+        let id = slots::Id { place, tenant };
+        self.slots.get(id).filter(|client| client.nonce == nonce).map(|_| ClientId(id))
+    }
+}
+
+fn proceeding(now: Nanos, is_invite: bool, flow: &Flow, request: Bytes, before: &State) -> State {
+    let end = match before {
+        // A cancelled one is given up at some time, whatever else comes.
+        State::Proceeding { end, .. } => *end,
+        _ if is_invite => None,
+        State::Calling { end, .. } => Some(*end),
+        _ => None,
+    };
+    let next = match end {
+        Some(end) if flow.transport.is_reliable() => end,
+        Some(end) => (now + T2).min(end),
+        None => Nanos(u64::MAX),
+    };
+    State::Proceeding { request, next, end }
+}
+
+impl State {
+    fn deadline(&self, now: Nanos) -> Nanos {
+        match self {
+            Self::Calling { next, .. } | Self::Proceeding { next, .. } => *next,
+            Self::Completed { .. } | Self::Accepted => now,
+        }
+    }
+}
+
+/// A request of ours, which can be read.
+fn parse(request: &Bytes) -> Option<Request> {
+    match Message::parse(request) {
+        Ok(Message::Request(request)) => Some(request),
+        _ => None,
+    }
+}

@@ -1,0 +1,111 @@
+//! Who we trade calls with: SIP addresses of ours, peers, groups of peers, and the routes between them.
+
+mod limit;
+mod number;
+mod route;
+
+use std::net::{IpAddr, SocketAddr};
+
+use undertone_core::{Dscp, Policy};
+
+pub use self::{
+    limit::Rate,
+    number::{NumberError, Pattern},
+    route::{Group, Member, Route},
+};
+use crate::sip::Transport;
+
+/// A peer's place in [`Trunks::peers`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PeerIndex(pub u16);
+
+/// Everything of the configuration that is about SIP.
+#[derive(Clone, Debug, Default)]
+pub struct Trunks {
+    /// Our own addresses, by the number that a [`Flow`](crate::sip::Flow) names.
+    pub listeners: Vec<Listener>,
+    /// The neighbours.
+    pub peers: Vec<Peer>,
+    /// Peers that stand in for each other.
+    pub groups: Vec<Group>,
+    /// Where calls go, in order: the first that fits is taken.
+    pub routes: Vec<Route>,
+    /// Calls at a time; `None` leaves it to the media ports.
+    pub calls_max: Option<u32>,
+}
+
+/// An address that we answer SIP at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// How.
+    pub transport: Transport,
+    /// Where.
+    pub address: SocketAddr,
+}
+
+/// Whether a peer's users are ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// Ours: a PBX.
+    OnNet,
+    /// Everybody else: a carrier.
+    OffNet,
+}
+
+/// A SIP neighbour.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Its name in the configuration, in records and in metrics.
+    pub name: String,
+    /// Whether its users are ours.
+    pub side: Side,
+    /// Addresses that its messages come from.
+    pub sources: Vec<IpAddr>,
+    /// Where our requests to it go.
+    pub target: SocketAddr,
+    /// How they go.
+    pub transport: Transport,
+    /// The listener that they leave from.
+    pub listener: u8,
+    /// The media address that its parties send to, as its place in the node's list.
+    pub media: u8,
+    /// Who may teach a media port its source.
+    pub learn: Policy,
+    /// The code point of media to its parties.
+    pub dscp: Option<Dscp>,
+    /// Names of codecs that offers to it keep; empty for all.
+    pub codecs: Vec<String>,
+    /// Calls with it at a time.
+    pub calls_max: Option<u32>,
+    /// New calls from it in a second.
+    pub calls_per_second_max: Option<u32>,
+    /// How often it is asked whether it is well, in seconds; `None` for never.
+    pub options_interval_s: Option<u32>,
+}
+
+impl Trunks {
+    /// The peer that a message from `source` is of.
+    pub fn peer_at(&self, source: IpAddr, transport: Transport) -> Option<PeerIndex> {
+        let source = source.to_canonical();
+        let fits = |peer: &Peer| peer.transport == transport && peer.sources.contains(&source);
+        let is_source = |peer: &Peer| peer.sources.contains(&source);
+        // Of several peers at one address, the one that speaks this transport.
+        let index = self.peers.iter().position(fits).or_else(|| self.peers.iter().position(is_source))?;
+        Some(PeerIndex(index as u16))
+    }
+
+    /// A peer.
+    pub fn peer(&self, index: PeerIndex) -> Option<&Peer> {
+        self.peers.get(index.0 as usize)
+    }
+
+    /// A listener.
+    pub fn listener(&self, number: u8) -> Option<&Listener> {
+        self.listeners.get(number as usize)
+    }
+
+    /// Whether an address is one that we answer SIP at.
+    pub fn is_ours(&self, address: SocketAddr) -> bool {
+        self.listeners.iter().any(|listener| listener.address == address)
+    }
+}
