@@ -2,6 +2,7 @@
 //!
 //! [`Config::parse`] turns the operator's file into typed values, or into a [`ConfigError`] that names lines and keys.
 //! [`reconcile`] compares the relays it asks for with those that run, and says what to do: [`Step`]s for the shell.
+//! [`sdp`] reads what parties say about their media, and puts our addresses in the place of theirs.
 
 #![forbid(unsafe_code)]
 
@@ -10,6 +11,7 @@ pub mod config;
 pub mod element;
 pub mod names;
 pub mod reconcile;
+pub mod sdp;
 pub mod sip;
 pub mod time;
 pub mod trunk;
