@@ -19,7 +19,7 @@ pub struct Cause {
 }
 
 impl Cause {
-    pub(crate) fn new(status: u16, text: &str, by: Option<super::Role>) -> Self {
+    pub(crate) fn new(status: u16, text: &str, by: Option<Role>) -> Self {
         let text = if text.is_empty() { phrase(status) } else { text };
         Self { status, text: text.chars().filter(|letter| !letter.is_control()).collect(), by }
     }

@@ -171,9 +171,10 @@ impl Session {
 
     /// The ports that streams arrive at, with whose they are.
     pub fn streams(&self) -> impl Iterator<Item = (Role, SocketAddr)> + '_ {
-        self.lines.iter().filter_map(|line| line.running).flat_map(|running| {
-            [(Role::Caller, running.rtp.a.local), (Role::Callee, running.rtp.b.local)]
-        })
+        self.lines
+            .iter()
+            .filter_map(|line| line.running)
+            .flat_map(|running| [(Role::Caller, running.rtp.a.local), (Role::Callee, running.rtp.b.local)])
     }
 
     /// How its streams have been.

@@ -18,7 +18,9 @@ macro_rules! body_of {
         let message = $message;
         $crate::element::bodies::Body {
             content_type: message.header("Content-Type").map(std::borrow::Cow::into_owned).unwrap_or_default(),
-            is_encoded: message.header("Content-Encoding").is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity")),
+            is_encoded: message
+                .header("Content-Encoding")
+                .is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity")),
             bytes: message.body(),
         }
     }};

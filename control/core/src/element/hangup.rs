@@ -79,7 +79,9 @@ impl<M: Media> Element<M> {
 
     /// Ends calls whose parties have both been silent for too long: a BYE may have been lost with one of them.
     pub(super) fn sweep_media(&mut self, now: Nanos) {
-        let Some(timeout) = self.limits.media_timeout_s.map(|seconds| Duration::from_secs(seconds.into())) else { return };
+        let Some(timeout) = self.limits.media_timeout_s.map(|seconds| Duration::from_secs(seconds.into())) else {
+            return;
+        };
         let is_silent = |call: &&crate::call::Call| {
             let answered = call.answered.is_some_and(|answered| now - answered >= timeout);
             let mut streams = call.session.streams().peekable();

@@ -65,7 +65,8 @@ impl<M: Media> Element<M> {
         let Some(state) = self.peers.get_mut(peer.0 as usize) else { return };
         let health = &mut state.health;
         health.misses = if answers { 0 } else { health.misses.saturating_add(1) };
-        let was_down = std::mem::replace(&mut health.is_down, !answers && (health.is_down || health.misses >= MISSES_MAX));
+        let was_down = health.is_down;
+        health.is_down = !answers && (was_down || health.misses >= MISSES_MAX);
         if was_down != health.is_down {
             self.tell(Event::Peer(peer, was_down));
         }
@@ -78,9 +79,9 @@ impl<M: Media> Element<M> {
             state.health.next = Some(now + interval);
         }
         let Some(uri) = uris::uri_at("", &peer).map(|uri| uri.to_bytes()) else { return };
-        let Some(listener) = self.trunks.listener(peer.listener) else { return };
+        let Some(ours) = self.trunks.listener(peer.listener).map(|listener| listener.address) else { return };
         let flow = Flow { listener: peer.listener, transport: peer.transport, remote: peer.target, connection: 0 };
-        let from = format!("<sip:undertone@{}>;tag={:016x}", listener.address, self.random());
+        let from = format!("<sip:undertone@{ours}>;tag={:016x}", self.random());
         let call_id = format!("{:016x}@undertone", self.random());
         let address = [b"<", uri.as_ref(), b">"].concat().into();
         let party = Party { flow, address, contact: Some(uri), routes: Vec::new(), cseq: 1 };

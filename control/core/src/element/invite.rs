@@ -1,7 +1,5 @@
 //! Calls that begin: a peer is chosen, and another one where it fails.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 
 use super::{Asks, Element, Event, Serves, bodies::body_of, uris};
@@ -10,7 +8,6 @@ use crate::{
     sip::{
         Flow,
         message::{Answer, Request},
-        transaction::ServerId,
     },
     time::Nanos,
     trunk::{Peer, PeerIndex},
@@ -35,7 +32,15 @@ impl<M: Media> Element<M> {
         let server = self.servers.begin(&request, flow, Serves::Call(id));
         self.answer(now, server, &request, &Answer::new(100));
         self.counters.calls += 1;
-        let setup = Setup { request: Box::new(request), flow, server, number, left: peers.into(), attempt: None, failure: None };
+        let setup = Setup {
+            request: Box::new(request),
+            flow,
+            server,
+            number,
+            left: peers.into(),
+            attempt: None,
+            failure: None,
+        };
         let call = self.new_call(now, id, from, dialled, setup);
         self.calls.insert(id, call);
         self.count_call(from, 1);
@@ -185,4 +190,3 @@ pub(super) fn answer_to(refusal: &Refusal) -> Answer {
         refusal => Answer::new(488).with("Warning", format!("399 undertone \"{refusal}\"")),
     }
 }
-

@@ -1,10 +1,14 @@
 //! What comes back.
 
-use super::{Asks, Element, Event, bodies::body_of, invite::{answer_to, manner}};
+use super::{
+    Asks, Element, Event,
+    bodies::body_of,
+    invite::{answer_to, manner},
+};
 use crate::{
     call::{CallId, Cause, Media, Party, Phase, Refusal, Role},
     sip::{
-        message::{Answer, Method, Response},
+        message::{Answer, Response},
         transaction::{ClientId, Heard, ServerId},
     },
     time::Nanos,
@@ -144,9 +148,6 @@ impl<M: Media> Element<M> {
         self.count_call(callee, -1);
         if goes_on {
             self.counters.failovers += 1;
-            if let Some(call) = self.calls.get_mut(&id) {
-                call.session.withdraw(&mut self.ports);
-            }
             return self.try_next(now, id);
         }
         match response {
@@ -220,4 +221,3 @@ impl<M: Media> Element<M> {
 const fn fails_over(status: u16) -> bool {
     matches!(status, 300..=399 | 408 | 430 | 480 | 500..=599)
 }
-

@@ -75,7 +75,9 @@ impl<M: Media> Element<M> {
         if self.trunks.is_ours(remote) {
             return Err("Loop");
         }
-        if (remote, transport) == (flow.remote, flow.transport) || transport.is_reliable() && remote.ip() == flow.remote.ip() {
+        if (remote, transport) == (flow.remote, flow.transport)
+            || transport.is_reliable() && remote.ip() == flow.remote.ip()
+        {
             return Ok(flow);
         }
         let listener = self.listener_for(transport, remote).unwrap_or(flow.listener);
@@ -116,7 +118,8 @@ pub(super) fn dialled(uri: &Uri) -> String {
 /// The URI of a number at a peer.
 pub(super) fn uri_at(number: &str, peer: &Peer) -> Option<Uri> {
     let user = if number.is_empty() { String::new() } else { format!("{}@", escaped(number)) };
-    let port = if peer.target.port() == peer.transport.port() { String::new() } else { format!(":{}", peer.target.port()) };
+    let port =
+        if peer.target.port() == peer.transport.port() { String::new() } else { format!(":{}", peer.target.port()) };
     let host = Host::Ip(peer.target.ip());
     let transport = match peer.transport {
         Transport::Udp => String::new(),

@@ -58,7 +58,8 @@ impl Trunks {
         let mut members = self.groups.get(route.to as usize)?.members.clone();
         let mut order = Vec::with_capacity(members.len());
         while let Some(priority) = members.iter().map(|member| member.priority).min() {
-            let total: u64 = members.iter().filter(|it| it.priority == priority).map(|it| u64::from(it.weight.max(1))).sum();
+            let total: u64 =
+                members.iter().filter(|it| it.priority == priority).map(|it| u64::from(it.weight.max(1))).sum();
             let mut left = random % total.max(1);
             random = random.rotate_left(17).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             let chosen = members.iter().position(|member| {

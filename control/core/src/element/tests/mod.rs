@@ -1,0 +1,277 @@
+//! The element between two peers, under a virtual clock.
+
+mod calls;
+mod failures;
+
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use undertone_core::{Policy, Relay, StreamReport};
+
+use super::{Element, Event, Limits, Output};
+use crate::{
+    call::{Media, MediaFailure, Ports, Record},
+    sip::{
+        Flow, Transport,
+        message::{Answer, Message, Request, Response},
+    },
+    time::Nanos,
+    trunk::{Group, Listener, Member, Pattern, Peer, PeerIndex, Route, Side, Trunks},
+};
+
+const US: &str = "192.0.2.1:5060";
+const CARRIER: &str = "198.51.100.1:5060";
+const PBX: &str = "203.0.113.1:5060";
+const PBX_2: &str = "203.0.113.2:5060";
+const MEDIA: [u8; 4] = [192, 0, 2, 10];
+
+/// A data plane that keeps relays in a list.
+#[derive(Clone, Debug, Default)]
+struct Board {
+    relays: Rc<RefCell<BTreeMap<u16, Relay>>>,
+}
+
+impl Media for Board {
+    fn add(&mut self, relay: &Relay) -> Result<(), MediaFailure> {
+        let was = self.relays.borrow_mut().insert(relay.a.local.port(), *relay);
+        assert_eq!(was, None, "the ports are in use");
+        Ok(())
+    }
+
+    fn change(&mut self, relay: &Relay) -> Result<(), MediaFailure> {
+        let was = self.relays.borrow_mut().insert(relay.a.local.port(), *relay).expect("a relay that runs");
+        assert_eq!(was.b.local, relay.b.local);
+        Ok(())
+    }
+
+    fn remove(&mut self, at: SocketAddr) {
+        self.relays.borrow_mut().remove(&at.port()).expect("a relay that runs");
+    }
+
+    fn report(&self, _: SocketAddr) -> Option<StreamReport> {
+        None
+    }
+}
+
+/// The element, its peers and the clock.
+struct Bench {
+    element: Element<Board>,
+    now: Nanos,
+    /// What was sent to each peer and not looked at.
+    sent: BTreeMap<SocketAddr, Vec<Message>>,
+    records: Vec<Record>,
+    events: Vec<Event>,
+}
+
+fn socket(text: &str) -> SocketAddr {
+    text.parse().expect("an address")
+}
+
+fn peer(name: &str, side: Side, at: &str) -> Peer {
+    Peer {
+        name: name.into(),
+        side,
+        sources: vec![socket(at).ip()],
+        target: socket(at),
+        transport: Transport::Udp,
+        listener: 0,
+        media: 0,
+        learn: Policy::Latch,
+        dscp: None,
+        codecs: Vec::new(),
+        calls_max: None,
+        calls_per_second_max: None,
+        options_interval_s: None,
+    }
+}
+
+fn trunks() -> Trunks {
+    let member = |peer, priority| Member { peer: PeerIndex(peer), priority, weight: 1 };
+    let route = |from, to| Route { from, number: Pattern::Any, strip: 0, prepend: String::new(), to };
+    Trunks {
+        listeners: vec![Listener { transport: Transport::Udp, address: socket(US) }],
+        peers: vec![
+            peer("carrier", Side::OffNet, CARRIER),
+            peer("pbx", Side::OnNet, PBX),
+            peer("pbx-2", Side::OnNet, PBX_2),
+        ],
+        groups: vec![
+            Group { name: "inside".into(), members: vec![member(1, 1), member(2, 2)] },
+            Group { name: "outside".into(), members: vec![member(0, 1)] },
+        ],
+        routes: vec![route(vec![PeerIndex(0)], 0), route(Vec::new(), 1)],
+        calls_max: None,
+    }
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::with(trunks())
+    }
+
+    fn with(trunks: Trunks) -> Self {
+        let now = Nanos(1_000_000_000);
+        let ports = Ports::new(&[IpAddr::from(MEDIA)], 20_000, 20_039);
+        let element = Element::new(Arc::new(trunks), Limits::default(), Board::default(), ports, [7; 32], now);
+        Self { element, now, sent: BTreeMap::new(), records: Vec::new(), events: Vec::new() }
+    }
+
+    /// A peer sends a message.
+    fn send(&mut self, from: &str, message: impl AsRef<[u8]>) {
+        let flow = Flow { listener: 0, transport: Transport::Udp, remote: socket(from), connection: 0 };
+        self.element.receive(self.now, flow, message.as_ref());
+        self.drain();
+    }
+
+    /// Time goes by, deadline by deadline.
+    fn wait(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        while self.element.deadline() <= end {
+            self.now = self.now.max(self.element.deadline());
+            self.element.timeout(self.now);
+            self.drain();
+        }
+        self.now = end;
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.element.poll() {
+            match output {
+                Output::Send(sending) => {
+                    let message = Message::parse(&sending.bytes).expect("what we send can be read");
+                    self.sent.entry(sending.flow.remote).or_default().push(message);
+                }
+                Output::Event(event) => self.events.push(event),
+                Output::Ended(record) => self.records.push(*record),
+            }
+        }
+    }
+
+    /// What a peer was sent since it last looked.
+    fn heard(&mut self, peer: &str) -> Vec<Message> {
+        self.sent.remove(&socket(peer)).unwrap_or_default()
+    }
+
+    /// The one request that a peer was sent.
+    fn request(&mut self, peer: &str) -> Request {
+        match <[Message; 1]>::try_from(self.heard(peer)) {
+            Ok([Message::Request(request)]) => request,
+            other => {
+                panic!("one request to {peer}, not {}", summary(other.as_ref().map_or_else(Vec::as_slice, |it| it)))
+            }
+        }
+    }
+
+    /// The one response that a peer was sent, 100 left out.
+    fn response(&mut self, peer: &str) -> Response {
+        let mut heard = self.heard(peer);
+        heard.retain(|message| !matches!(message, Message::Response(response) if response.status() == 100));
+        match <[Message; 1]>::try_from(heard) {
+            Ok([Message::Response(response)]) => response,
+            other => {
+                panic!("one response to {peer}, not {}", summary(other.as_ref().map_or_else(Vec::as_slice, |it| it)))
+            }
+        }
+    }
+
+    fn relays(&self) -> Vec<Relay> {
+        self.element.media().relays.borrow().values().copied().collect()
+    }
+
+    /// Nothing is left of any call.
+    fn assert_idle(&mut self) {
+        self.wait(Duration::from_secs(70));
+        assert_eq!(self.element.calls().count(), 0);
+        assert_eq!(self.element.ports_used().0, 0, "media ports are in use");
+        assert_eq!(self.element.transactions(), (0, 0));
+        assert_eq!(self.relays(), []);
+        assert!(self.element.peers.iter().all(|peer| peer.calls == 0), "calls are counted that are over");
+    }
+}
+
+fn summary(messages: &[Message]) -> String {
+    let line = |message: &Message| match message {
+        Message::Request(request) => request.method().to_string(),
+        Message::Response(response) => format!("{} to {}", response.status(), response.method),
+    };
+    format!("{:?}", messages.iter().map(line).collect::<Vec<_>>())
+}
+
+/// A description of one audio line.
+fn sdp(at: &str) -> String {
+    let at = socket(at);
+    let kind = if at.is_ipv4() { "IP4" } else { "IP6" };
+    format!(
+        "v=0\r\no=- 1 1 IN {kind} {ip}\r\ns=-\r\nc=IN {kind} {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0 8\r\na=rtpmap:0 PCMU/8000\r\n",
+        ip = at.ip(),
+        port = at.port()
+    )
+}
+
+/// A request of a party, as text.
+struct Draft {
+    method: &'static str,
+    uri: String,
+    from: String,
+    to: String,
+    at: &'static str,
+    call: &'static str,
+    branch: String,
+    cseq: u32,
+    headers: Vec<String>,
+    body: String,
+}
+
+/// The carrier's INVITE to 100.
+fn invite(branch: &str) -> Draft {
+    Draft {
+        method: "INVITE",
+        uri: format!("sip:100@{US}"),
+        from: "\"Ann\" <sip:+4930@carrier.example>;tag=ann".into(),
+        to: "<sip:100@undertone.example>".into(),
+        at: CARRIER,
+        call: "call-1",
+        branch: format!("z9hG4bK{branch}"),
+        cseq: 1,
+        headers: Vec::new(),
+        body: sdp("198.51.100.7:4000"),
+    }
+}
+
+impl Draft {
+    fn with(mut self, header: impl Into<String>) -> Self {
+        self.headers.push(header.into());
+        self
+    }
+
+    fn text(&self) -> String {
+        let Self { method, uri, from, to, at, call, branch, cseq, headers, body } = self;
+        let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+        let typed = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        format!(
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {at};branch={branch};rport\r\nMax-Forwards: 70\r\nFrom: {from}\r\n\
+             To: {to}\r\nCall-ID: {call}\r\nCSeq: {cseq} {method}\r\nContact: <sip:party@{at}>\r\n{headers}{typed}\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    }
+}
+
+/// A peer's response to a request that it was sent.
+fn reply(request: &Request, status: u16, tag: &str, at: &str, body: &str) -> Vec<u8> {
+    let answer = Answer::new(status).with("Contact", format!("<sip:party@{at}>"));
+    let Ok(Message::Response(mut response)) = Message::parse(&request.answer(&answer, tag)) else {
+        panic!("a response");
+    };
+    if !body.is_empty() {
+        response.set_header("Content-Type", "application/sdp");
+        response.set_body(body.as_bytes().to_vec());
+    }
+    response.to_bytes().to_vec()
+}
