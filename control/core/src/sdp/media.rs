@@ -251,10 +251,11 @@ impl<'a> MediaLine<'a> {
         events.find(fits).or(first)?.payload_type
     }
 
-    /// Whether something of the line is left when only codecs of these names pass. The list is about audio over RTP;
-    /// other lines pass it whole.
+    /// Whether a codec of the line is left when only those of these names pass: DTMF alone is no call. The list is
+    /// about audio over RTP; other lines pass it whole.
     pub fn has_any_of(&self, codecs: &[&str]) -> bool {
-        !self.is_filtered() || self.formats.iter().any(|format| codecs.iter().any(|name| format.is(name)))
+        let is_left = |format: &Format<'_>| !format.is_companion() && codecs.iter().any(|name| format.is(name));
+        !self.is_filtered() || self.formats.iter().any(is_left)
     }
 
     /// Whether lists of codecs are about it.

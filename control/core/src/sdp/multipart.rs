@@ -169,7 +169,7 @@ fn parts<'a>(content: Piece<'a>, boundary: &[u8]) -> Result<Vec<Piece<'a>>, SdpE
             if parts.len() == PARTS_MAX {
                 return Err(SdpError::TooLarge);
             }
-            parts.push(content.between(start, text_end.max(start)));
+            parts.push(content.between(start, text_end));
         }
         match delimiter {
             Some(Delimiter::Closing) if part_start.is_some() => return Ok(parts),

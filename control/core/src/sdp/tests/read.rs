@@ -165,11 +165,14 @@ fn transports_are_told_apart() {
 
 #[test]
 fn second_choices_of_addresses_are_seen() {
-    let body = "a=group:ANAT 2 1\nc=IN IP4 192.0.2.1\nm=audio 4000 RTP/AVP 0\na=mid:1\nm=audio 4002 RTP/AVP 0\na=mid:2\n\
+    let body = "a=group:ANAT 2 1\nc=IN IP4 192.0.2.1\nm=audio 4000 RTP/AVP 0\na=mid:1\n\
+        m=audio 4002 RTP/AVP 0\na=mid:2\n\
         m=audio 4004 RTP/AVP 0\n";
     let sdp = parse(body.as_bytes());
     let seen: Vec<_> = sdp.media().iter().map(MediaLine::is_alternative).collect();
     assert_eq!(seen, [true, false, false]);
+    let without_first = body.replace("audio 4002", "audio 0");
+    assert!(parse(without_first.as_bytes()).media().iter().all(|line| !line.is_alternative()));
 }
 
 #[test]

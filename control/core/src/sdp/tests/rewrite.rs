@@ -41,7 +41,8 @@ fn every_way_around_us_is_removed_at_both_levels() {
 
 #[test]
 fn the_second_choice_of_an_address_is_refused_with_its_group() {
-    let body = "a=group:ANAT 1 2\nm=audio 4000 RTP/AVP 0\nc=IN IP6 2001:db8::1\na=mid:1\nm=audio 4002 RTP/AVP 0\nc=IN IP4 192.0.2.1\na=mid:2\n";
+    let body = "a=group:ANAT 1 2\nm=audio 4000 RTP/AVP 0\nc=IN IP6 2001:db8::1\na=mid:1\n\
+        m=audio 4002 RTP/AVP 0\nc=IN IP4 192.0.2.1\na=mid:2\n";
     let new = rewritten(body, &[pair("192.0.2.10", 20_000), pair("192.0.2.10", 20_002)], RELAY);
     assert_eq!(
         new,
@@ -137,6 +138,13 @@ fn the_session_has_our_address_also_where_no_line_takes_it() {
 }
 
 #[test]
+fn the_session_has_the_address_of_the_first_line_that_takes_it() {
+    let body = "c=IN IP4 192.0.2.1\nm=audio 4000 RTP/AVP 0\nc=IN IP4 192.0.2.2\nm=video 4002 RTP/AVP 96\n";
+    let new = rewritten(body, &[pair("192.0.2.10", 20_000), pair("192.0.2.11", 20_002)], RELAY);
+    assert_eq!(new, "c=IN IP4 192.0.2.11\nm=audio 20000 RTP/AVP 0\nc=IN IP4 192.0.2.10\nm=video 20002 RTP/AVP 96\n");
+}
+
+#[test]
 fn an_address_that_stands_twice_is_changed_twice() {
     let body = "m=audio 4000 RTP/AVP 0\nc=IN IP4 192.0.2.1\nc=IN IP4 192.0.2.1\n";
     let new = rewritten(body, &[pair("192.0.2.10", 20_000)], RELAY);
@@ -161,6 +169,13 @@ fn a_port_for_rtcp_that_is_not_the_next_is_said() {
         new,
         "c=IN IP4 192.0.2.1\nm=audio 4000 RTP/AVP 0\nb=AS:1\na=rtcp:5001\na=sendrecv\nm=audio 4002 RTP/AVP 0\n"
     );
+}
+
+#[test]
+fn a_port_for_rtcp_is_said_once_and_only_for_rtp() {
+    let body = "c=IN IP4 192.0.2.1\nm=audio 4000 RTP/AVP 0\na=rtcp:4001\nm=image 4002 udptl t38\n";
+    let anchor = |port| Treatment::Anchor(Anchor { address: ip("192.0.2.1"), port, rtcp: Some(5001) });
+    assert_eq!(rewritten(body, &[anchor(4000), anchor(4002)], RELAY), body.replace("4001", "5001"));
 }
 
 #[test]
@@ -203,6 +218,8 @@ fn a_line_that_no_allowed_codec_is_left_of_is_refused() {
     let new = rewritten(PBX, &[pair("192.0.2.10", 20_000)], options);
     assert_eq!(new, PBX.replace("m=audio 14962", "m=audio 0"));
     let companions = "c=IN IP4 192.0.2.1\nm=audio 4000 RTP/AVP 13 101\na=rtpmap:101 telephone-event/8000\n";
+    assert_eq!(rewritten(companions, &[], options), companions.replace("4000", "0"));
+    let options = Options { codecs: Some(&["G729", "CN", "telephone-event"]), ..RELAY };
     assert_eq!(rewritten(companions, &[], options), companions.replace("4000", "0"));
 }
 
