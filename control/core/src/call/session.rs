@@ -90,11 +90,14 @@ impl Session {
     ) -> Result<Vec<u8>, Refusal> {
         let sdp = Sdp::parse(body)?;
         let manner = manners[from.other() as usize];
+        let names: Vec<&str> = manner.codecs.iter().map(String::as_str).collect();
+        let codecs = (!names.is_empty()).then_some(names.as_slice());
         let ours: Vec<IpAddr> = ports.addresses().collect();
         let mut offered = Vec::with_capacity(sdp.media().len());
         for (index, line) in sdp.media().iter().enumerate() {
             let before = self.lines.get(index).and_then(|line| line.targets[from as usize]);
-            offered.push(if is_relayed(line) { Some(Target::of(line, before, &ours)?) } else { None });
+            let is_wanted = is_relayed(line) && codecs.is_none_or(|codecs| line.has_any_of(codecs));
+            offered.push(if is_wanted { Some(Target::of(line, before, &ours)?) } else { None });
         }
         let had = self.lines.len();
         self.lines.resize(had.max(offered.len()), Line::default());
@@ -107,8 +110,6 @@ impl Session {
         }
         self.offer = Some(from);
         let treatments = self.treatments(from.other(), &offered, Treatment::Refuse);
-        let names: Vec<&str> = manner.codecs.iter().map(String::as_str).collect();
-        let codecs = (!names.is_empty()).then_some(names.as_slice());
         Ok(sdp.rewrite(&treatments, &Options { remove_alternatives: true, codecs }))
     }
 
@@ -216,9 +217,9 @@ impl Session {
     }
 }
 
-/// Whether a line is one that goes through the data plane: RTP that is not rejected.
+/// Whether a line is one that goes through the data plane: RTP that is not rejected, and no second choice of another.
 fn is_relayed(line: &MediaLine<'_>) -> bool {
-    line.transport.is_rtp() && !line.is_rejected()
+    line.transport.is_rtp() && !line.is_rejected() && !line.is_alternative()
 }
 
 impl Target {

@@ -23,6 +23,7 @@ mod uris;
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap, VecDeque},
+    net::IpAddr,
     sync::Arc,
 };
 
@@ -36,7 +37,8 @@ use self::health::Health;
 use crate::{
     call::{Call, CallId, Media, Phase, Ports, Record, Role},
     sip::{
-        Flow,
+        Flow, Transport,
+        message::{Malformed, Message},
         transaction::{ClientId, Clients, Sending, ServerId, Servers},
     },
     time::Nanos,
@@ -172,13 +174,26 @@ impl<M: Media> Element<M> {
         element
     }
 
-    /// Takes a message in.
+    /// Whether messages from an address are taken at all: a peer's are. To be asked before anything is done for them.
+    pub fn is_peer(&self, source: IpAddr, transport: Transport) -> bool {
+        self.trunks.peer_at(source, transport).is_some()
+    }
+
+    /// Takes a message in, the whole of a datagram.
     pub fn receive(&mut self, now: Nanos, flow: Flow, message: &[u8]) {
-        let Some(peer) = self.trunks.peer_at(flow.remote.ip(), flow.transport) else {
+        if self.is_peer(flow.remote.ip(), flow.transport) {
+            self.receive_parsed(now, flow, Message::parse(message));
+        } else {
             self.counters.strangers += 1;
-            return;
-        };
-        self.sort(now, flow, peer, message);
+        }
+    }
+
+    /// Takes a message in that was read already, from a stream.
+    pub fn receive_parsed(&mut self, now: Nanos, flow: Flow, message: Result<Message, Malformed>) {
+        match self.trunks.peer_at(flow.remote.ip(), flow.transport) {
+            Some(peer) => self.sort(now, flow, peer, message),
+            None => self.counters.strangers += 1,
+        }
         self.flush();
     }
 

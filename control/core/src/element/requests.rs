@@ -5,7 +5,7 @@ use crate::{
     call::Media,
     sip::{
         Flow,
-        message::{Answer, Message, Method, Request},
+        message::{Answer, Malformed, Message, Method, Request},
         transaction::{Arrived, Sending, ServerId},
     },
     time::Nanos,
@@ -16,8 +16,8 @@ use crate::{
 const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY, SUBSCRIBE, MESSAGE";
 
 impl<M: Media> Element<M> {
-    pub(super) fn sort(&mut self, now: Nanos, flow: Flow, peer: PeerIndex, message: &[u8]) {
-        match Message::parse(message) {
+    pub(super) fn sort(&mut self, now: Nanos, flow: Flow, peer: PeerIndex, message: Result<Message, Malformed>) {
+        match message {
             Ok(Message::Request(request)) => self.request(now, flow, peer, request),
             Ok(Message::Response(response)) => self.response(now, &response),
             Err(malformed) => {

@@ -19,12 +19,12 @@ impl Rate {
 
     /// Whether one more may pass at `now`, of `per_second` (at least 1).
     pub fn take(&mut self, now: Nanos, per_second: u32) -> bool {
-        let earliest = self.next.max(now);
-        if earliest - now >= Duration::from_secs(1) {
-            return false;
+        let after = self.next.max(now) + Duration::from_secs(1) / per_second.max(1);
+        let may = after - now <= Duration::from_secs(1);
+        if may {
+            self.next = after;
         }
-        self.next = earliest + Duration::from_secs(1) / per_second.max(1);
-        true
+        may
     }
 }
 

@@ -4,6 +4,7 @@
 //! passes on what it does not understand).
 
 mod edit;
+mod framer;
 mod malformed;
 mod read;
 mod write;
@@ -13,6 +14,7 @@ use sipx_sip as sipx;
 pub use sipx_sip::{Host, Method, Uri, headers::Address};
 
 pub use self::{
+    framer::{Framer, Unframed},
     malformed::Malformed,
     write::{Answer, phrase},
 };
