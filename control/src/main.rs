@@ -9,6 +9,7 @@ mod daemon;
 mod failure;
 mod pcap;
 mod protocol;
+mod sip;
 
 use std::process::ExitCode;
 

@@ -1,11 +1,14 @@
 //! What an operator types: one file per command.
 
+mod calls;
 mod capture;
 mod check;
 mod client;
 mod copy;
 mod divert;
+mod drain;
 mod output;
+mod peers;
 mod relay;
 mod reload;
 mod run;
@@ -70,6 +73,10 @@ enum Command {
     Reload(reload::Args),
     Status(status::Args),
     Streams(streams::Args),
+    Calls(calls::Args),
+    Peers(peers::Args),
+    Hangup(calls::HangupArgs),
+    Drain(drain::Args),
     Capture(capture::Args),
     #[command(subcommand)]
     Relay(relay::Command),
@@ -89,6 +96,10 @@ pub(crate) fn run() -> Result<(), Failure> {
         Command::Reload(args) => reload::run(&args, connect()?),
         Command::Status(args) => status::run(&args, connect()?),
         Command::Streams(args) => streams::run(&args, connect()?),
+        Command::Calls(args) => calls::run(&args, connect()?),
+        Command::Peers(args) => peers::run(&args, connect()?),
+        Command::Hangup(args) => calls::hang_up(args, connect()?),
+        Command::Drain(args) => drain::run(&args, connect()?),
         Command::Capture(args) => capture::run(&args, connect()?),
         Command::Relay(command) => relay::run(&command, connect()?),
         Command::Copy(command) => copy::run(&command, connect()?),

@@ -16,6 +16,10 @@ impl Daemon {
         let did = match request {
             Request::Status => return self.answer_status(),
             Request::Streams { ports } => return self.answer_streams(ports),
+            Request::Calls => return self.answer_calls(),
+            Request::Peers => return self.answer_peers(),
+            Request::HangUp { call } => self.hang_up(call),
+            Request::Drain { on } => self.drain(*on),
             Request::AddRelay { relay, rtcp } => self.add_relay(relay.into(), *rtcp),
             Request::ChangeRelay { relay, rtcp } => self.change_relay(relay.into(), *rtcp),
             Request::RemoveRelay { port, rtcp } => self.remove_relay(*port, *rtcp),

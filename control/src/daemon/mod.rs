@@ -4,6 +4,7 @@
 //! business of this process on the XDP path, and of other threads on the `io_uring` path.
 
 mod answer;
+mod calls;
 mod capture;
 mod door;
 mod log;
@@ -30,7 +31,7 @@ pub(crate) use self::{
     log::Format as LogFormat,
     open::{check_host, read_config},
 };
-use crate::failure::Failure;
+use crate::{failure::Failure, sip::Sip};
 
 /// What `undertone run` is told beside its configuration.
 #[derive(Clone, Debug)]
@@ -56,6 +57,8 @@ struct Daemon {
     /// What the configuration asks for and the data plane refused.
     problems: RefCell<Vec<String>>,
     captures: Cell<usize>,
+    /// Calls, where the configuration has SIP.
+    sip: RefCell<Option<Sip>>,
     started: Instant,
 }
 
@@ -89,6 +92,7 @@ impl Daemon {
             record,
             problems: RefCell::default(),
             captures: Cell::new(0),
+            sip: RefCell::default(),
             started: Instant::now(),
         }
     }

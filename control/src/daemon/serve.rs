@@ -38,6 +38,8 @@ pub(super) fn serve(daemon: &Rc<Daemon>, door: &Door) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     LocalSet::new().block_on(&runtime, async {
         let signals = Signals::new().map_err(failed)?;
+        let mut calls = JoinSet::new();
+        daemon.start_sip(&mut calls)?;
         let listener = door.listen()?;
         turn(daemon, &listener, signals).await;
         Ok(())

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Status, Stream, VERSION};
+use super::{CallView, PeerView, Status, Stream, VERSION};
 
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +20,10 @@ pub(crate) enum Answer {
     Status(Box<Status>),
     /// To [`Request::Streams`](super::Request::Streams).
     Streams(Vec<Stream>),
+    /// To [`Request::Calls`](super::Request::Calls).
+    Calls(Vec<CallView>),
+    /// To [`Request::Peers`](super::Request::Peers).
+    Peers(Vec<PeerView>),
     /// To [`Request::Capture`](super::Request::Capture): a pcap file follows.
     Capture {
         /// The media ports that are listened to.

@@ -10,6 +10,7 @@
 //! After the answer to [`Request::Capture`] the connection carries a pcap file, and nothing else.
 
 mod answer;
+mod call;
 mod port;
 mod relay;
 mod request;
@@ -23,6 +24,7 @@ mod words;
 pub(crate) use self::stream::CopyOf;
 pub(crate) use self::{
     answer::{Answer, Code, Refusal, decode_answer, encode_answer},
+    call::{CallView, PartyView, PeerView, side},
     port::PortName,
     relay::{EndSpec, ExtrasSpec, RelaySpec},
     request::{Request, decode_request, encode_request},

@@ -64,6 +64,20 @@ pub(crate) enum Request {
         /// Whether.
         on: bool,
     },
+    /// The calls.
+    Calls,
+    /// The SIP peers.
+    Peers,
+    /// End a call.
+    HangUp {
+        /// Its name.
+        call: String,
+    },
+    /// Take no new calls, or take them again.
+    Drain {
+        /// Whether none are taken.
+        on: bool,
+    },
     /// Read the configuration again.
     Reload,
     /// Send what arrives at a port, as a pcap file, until the client closes the connection.

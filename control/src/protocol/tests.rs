@@ -39,6 +39,10 @@ fn requests() -> Vec<Request> {
         Request::AddCopy { port, to },
         Request::RemoveCopy { port, to },
         Request::Divert { port, on: true },
+        Request::Calls,
+        Request::Peers,
+        Request::HangUp { call: "00c0ffee00c0ffee".into() },
+        Request::Drain { on: true },
         Request::Reload,
         Request::Capture { port, both: true },
     ]

@@ -19,6 +19,11 @@ pub struct Cause {
 }
 
 impl Cause {
+    /// Our own doing.
+    pub fn by_us(status: u16, text: &str) -> Self {
+        Self::new(status, text, None)
+    }
+
     pub(crate) fn new(status: u16, text: &str, by: Option<Role>) -> Self {
         let text = if text.is_empty() { phrase(status) } else { text };
         Self { status, text: text.chars().filter(|letter| !letter.is_control()).collect(), by }

@@ -174,6 +174,11 @@ impl<M: Media> Element<M> {
         element
     }
 
+    /// Counts a message that was not even looked at, since it is no peer's.
+    pub const fn count_stranger(&mut self) {
+        self.counters.strangers += 1;
+    }
+
     /// Whether messages from an address are taken at all: a peer's are. To be asked before anything is done for them.
     pub fn is_peer(&self, source: IpAddr, transport: Transport) -> bool {
         self.trunks.peer_at(source, transport).is_some()
@@ -288,6 +293,11 @@ impl<M: Media> Element<M> {
     /// Whether a peer answers, as far as is known.
     pub fn is_well(&self, peer: PeerIndex) -> bool {
         self.peers.get(peer.0 as usize).is_none_or(|state| state.health.is_well())
+    }
+
+    /// The calls that a peer has.
+    pub fn calls_of(&self, peer: PeerIndex) -> u32 {
+        self.peers.get(peer.0 as usize).map_or(0, |state| state.calls)
     }
 
     fn flush(&mut self) {

@@ -48,7 +48,7 @@ mod tests {
         assert!(rate.take(later(100), 10));
         assert!(!rate.take(later(199), 10));
         assert_eq!(
-            (0..1000).filter(|step| rate.take(later(1200 + step), 10)).count(),
+            (0..=1000).filter(|step| rate.take(later(1200 + step), 10)).count(),
             20,
             "ten at once, ten over time"
         );

@@ -1,0 +1,228 @@
+//! SIP on the network: sockets around the [`Element`].
+//!
+//! Everything runs on the daemon's one thread. A datagram is looked at where it was received: who is no peer costs a look
+//! into a table. What the element wants sent is sent at once; a datagram that the kernel has no room for is lost, as
+//! networks lose them, and a connection whose peer does not read is closed.
+
+mod media;
+mod streams;
+mod udp;
+
+use std::{
+    cell::RefCell,
+    io,
+    net::{IpAddr, SocketAddr},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    sync::Notify,
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
+use tracing::{debug, info, warn};
+use undertone_control_core::{
+    call::{CallId, Cause, Ports, Record},
+    element::{Element, Event, Limits, Output},
+    sip::{
+        Flow, Transport,
+        message::{Malformed, Message},
+        transaction::Sending,
+    },
+    time::Nanos,
+    trunk::Trunks,
+};
+use undertone_dataplane::{Dataplane, monotonic_ns};
+
+use self::{media::DataplaneMedia, streams::Streams, udp::Datagrams};
+use crate::failure::Failure;
+
+/// The element and its sockets. A handle.
+#[derive(Clone)]
+pub(crate) struct Sip {
+    shared: Rc<Shared>,
+}
+
+struct Shared {
+    element: RefCell<Element<DataplaneMedia>>,
+    datagrams: Vec<Option<Datagrams>>,
+    streams: Streams,
+    /// Rings when the element wants to be looked at sooner than was thought.
+    sooner: Notify,
+    /// When it wants to be looked at, as far as its timer knows.
+    armed: RefCell<Nanos>,
+    ended: RefCell<Vec<Box<dyn FnMut(&Record)>>>,
+}
+
+/// The time that the element has.
+pub(crate) fn now() -> Nanos {
+    Nanos(monotonic_ns())
+}
+
+impl Sip {
+    /// Opens every listener, and begins to serve them on the current thread's local tasks.
+    pub(crate) fn start(
+        trunks: Trunks,
+        limits: Limits,
+        dataplane: Dataplane,
+        media: (&[IpAddr], u16, u16),
+        tasks: &mut JoinSet<()>,
+    ) -> Result<Self, Failure> {
+        let datagrams = open_datagrams(&trunks)?;
+        let listening = streams::open(&trunks)?;
+        let seed = seed()?;
+        let (addresses, first, last) = media;
+        let mut ports = Ports::new(addresses, first, last);
+        for report in dataplane.reports() {
+            // Ports of relays that are not calls', and of calls from before.
+            ports.claim(report.at.ip(), report.at.port() & !1);
+        }
+        let element = Element::new(Arc::new(trunks), limits, DataplaneMedia(dataplane), ports, seed, now());
+        let shared = Shared {
+            element: RefCell::new(element),
+            datagrams,
+            streams: Streams::default(),
+            sooner: Notify::new(),
+            armed: RefCell::new(Nanos(u64::MAX)),
+            ended: RefCell::default(),
+        };
+        let sip = Self { shared: Rc::new(shared) };
+        for number in 0..sip.shared.datagrams.len() {
+            tasks.spawn_local(udp::serve(sip.clone(), number));
+        }
+        for listener in listening {
+            tasks.spawn_local(streams::accept(sip.clone(), listener));
+        }
+        tasks.spawn_local(keep_time(sip.clone()));
+        Ok(sip)
+    }
+
+    /// Has every record of a call that ends told to somebody.
+    pub(crate) fn on_ended(&self, tell: impl FnMut(&Record) + 'static) {
+        self.shared.ended.borrow_mut().push(Box::new(tell));
+    }
+
+    /// Looks at the element.
+    pub(crate) fn with<T>(&self, look: impl FnOnce(&Element<DataplaneMedia>) -> T) -> T {
+        look(&self.shared.element.borrow())
+    }
+
+    /// Has the element do something, and does what follows.
+    pub(crate) fn drive<T>(&self, act: impl FnOnce(&mut Element<DataplaneMedia>) -> T) -> T {
+        let outcome = act(&mut self.shared.element.borrow_mut());
+        loop {
+            let output = self.shared.element.borrow_mut().poll();
+            match output {
+                Some(Output::Send(sending)) => self.send(sending),
+                Some(Output::Event(event)) => self.tell(&event),
+                Some(Output::Ended(record)) => self.ended(&record),
+                None => break,
+            }
+        }
+        let deadline = self.shared.element.borrow().deadline();
+        if deadline < *self.shared.armed.borrow() {
+            self.shared.sooner.notify_one();
+        }
+        outcome
+    }
+
+    /// Whether messages from an address are taken.
+    fn is_peer(&self, source: IpAddr, transport: Transport) -> bool {
+        self.shared.element.borrow().is_peer(source, transport)
+    }
+
+    fn receive(&self, flow: Flow, message: Result<Message, Malformed>) {
+        self.drive(|element| element.receive_parsed(now(), flow, message));
+    }
+
+    fn send(&self, sending: Sending) {
+        match sending.flow.transport {
+            Transport::Udp => {
+                if let Some(Some(datagrams)) = self.shared.datagrams.get(sending.flow.listener as usize) {
+                    datagrams.send(sending.flow.remote, &sending.bytes);
+                }
+            }
+            Transport::Tcp | Transport::Tls => streams::send(self, sending),
+        }
+    }
+
+    fn tell(&self, event: &Event) {
+        let name = |peer| {
+            let element = self.shared.element.borrow();
+            element.trunks().peer(peer).map(|peer| peer.name.clone()).unwrap_or_default()
+        };
+        match event {
+            Event::Call(call, phase) => debug!(%call, phase = phase.key(), "call"),
+            Event::Refused { peer, dialled, status, why } => {
+                info!(peer = name(*peer), dialled, status, why, "a call was not taken");
+            }
+            Event::Media(call, why) => warn!(%call, why, "media cannot be relayed"),
+            Event::Peer(peer, true) => info!(peer = name(*peer), "peer answers again"),
+            Event::Peer(peer, false) => warn!(peer = name(*peer), "peer does not answer"),
+        }
+    }
+
+    fn ended(&self, record: &Record) {
+        let by = record.cause.by.map_or("us", undertone_control_core::call::Role::key);
+        let (status, seconds) = (record.cause.status, record.lasted_ns as f64 / 1e9);
+        let [caller, callee] = &record.peers;
+        info!(call = %record.id, caller, callee, dialled = record.dialled, status, by, seconds, "call ended");
+        for tell in self.shared.ended.borrow_mut().iter_mut() {
+            tell(record);
+        }
+    }
+
+    /// Ends a call, from our side.
+    pub(crate) fn hang_up(&self, call: CallId) -> bool {
+        let exists = self.with(|element| element.call(call).is_some());
+        if exists {
+            self.drive(|element| element.end_call(now(), call, Cause::by_us(480, "Ended by the Operator")));
+        }
+        exists
+    }
+}
+
+/// Looks at the element when its time has come.
+async fn keep_time(sip: Sip) {
+    loop {
+        let deadline = sip.shared.element.borrow().deadline();
+        *sip.shared.armed.borrow_mut() = deadline;
+        let wait = Duration::from_nanos(deadline.0.saturating_sub(monotonic_ns()));
+        // A timer cannot be set to the end of time.
+        let wait = wait.min(Duration::from_secs(3600));
+        tokio::select! {
+            () = sleep_until(Instant::now() + wait) => sip.drive(|element| element.timeout(now())),
+            () = sip.shared.sooner.notified() => {}
+        }
+    }
+}
+
+fn open_datagrams(trunks: &Trunks) -> Result<Vec<Option<Datagrams>>, Failure> {
+    let open = |listener: &undertone_control_core::trunk::Listener| match listener.transport {
+        Transport::Udp => Datagrams::open(listener.address).map(Some).map_err(|error| taken(listener.address, &error)),
+        Transport::Tcp | Transport::Tls => Ok(None),
+    };
+    trunks.listeners.iter().map(open).collect()
+}
+
+/// Why an address cannot be listened at.
+fn taken(address: SocketAddr, error: &io::Error) -> Failure {
+    let way_out = match error.kind() {
+        io::ErrorKind::AddrInUse => "another program has the port: `ss -lnp` says which",
+        io::ErrorKind::AddrNotAvailable => "no interface has the address: put it on one, or correct `sip.listen`",
+        io::ErrorKind::PermissionDenied => "run as root, or take a port above 1023",
+        _ => "correct `sip.listen`",
+    };
+    Failure::new(format!("cannot listen for SIP at {address}: {error}")).with_way_out(way_out)
+}
+
+/// Randomness of the system's.
+fn seed() -> Result<[u8; 32], Failure> {
+    let mut seed = [0; 32];
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut file| io::Read::read_exact(&mut file, &mut seed))
+        .map_err(|error| Failure::new(format!("cannot read /dev/urandom: {error}")))?;
+    Ok(seed)
+}
