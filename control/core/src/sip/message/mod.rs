@@ -7,6 +7,8 @@ mod edit;
 mod framer;
 mod malformed;
 mod read;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use bytes::Bytes;

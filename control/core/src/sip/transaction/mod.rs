@@ -10,6 +10,8 @@
 mod clients;
 mod servers;
 mod slots;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
