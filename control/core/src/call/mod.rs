@@ -8,6 +8,7 @@ mod media;
 mod ports;
 mod record;
 mod session;
+mod snapshot;
 
 use std::{fmt, str::FromStr};
 
@@ -18,6 +19,7 @@ pub use self::{
     ports::Ports,
     record::{Cause, Record, StreamRecord},
     session::{Refusal, Session},
+    snapshot::Snapshot,
 };
 use crate::{
     sip::{
@@ -121,8 +123,8 @@ pub struct Call {
     pub rang: Option<Nanos>,
     /// When the callee answered.
     pub answered: Option<Nanos>,
-    /// The caller's INVITE.
-    pub(crate) server: ServerId,
+    /// The caller's INVITE; `None` for a call from before the daemon was started.
+    pub(crate) server: Option<ServerId>,
     /// The INVITE that was answered.
     pub(crate) client: Option<ClientId>,
     /// Whether the caller's INVITE had an offer; else the callee makes one.

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use undertone_core::{Clock, Dscp, End, Kind, Policy, Relay};
 
-use super::{Media, Ports, Role, StreamRecord};
+use super::{Media, Ports, Role, Snapshot, StreamRecord, snapshot::KeptLine};
 use crate::sdp::{Anchor, MediaLine, Options, Sdp, SdpError, Treatment, policy, policy::Where};
 
 /// How media towards one party is handled.
@@ -58,13 +58,13 @@ struct Line {
 
 /// Where a party wants a media line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Target {
-    rtp: SocketAddr,
-    rtcp: SocketAddr,
-    mux: bool,
+pub(super) struct Target {
+    pub(super) rtp: SocketAddr,
+    pub(super) rtcp: SocketAddr,
+    pub(super) mux: bool,
     /// It wants nothing for now, and says so by an address that is none.
-    held: bool,
-    clock: Clock,
+    pub(super) held: bool,
+    pub(super) clock: Clock,
 }
 
 /// The relays of a media line.
@@ -170,6 +170,39 @@ impl Session {
         }
     }
 
+    /// What is kept of it.
+    pub(super) fn kept(&self) -> Vec<KeptLine> {
+        let keep =
+            |line: &Line| KeptLine { ports: line.ports, targets: line.targets.map(|target| target.map(Into::into)) };
+        self.lines.iter().map(keep).collect()
+    }
+
+    /// The media of a call from before the daemon was started: what runs is found, and what does not is begun again.
+    pub(crate) fn restore(
+        &mut self,
+        snapshot: &Snapshot,
+        manners: [&Manner; 2],
+        ports: &mut Ports,
+        media: &mut impl Media,
+    ) -> Vec<String> {
+        let mut failures = Vec::new();
+        for kept in &snapshot.lines {
+            let targets = kept.targets.map(|target| target.map(Into::into));
+            let mut line = Line { ports: kept.ports, targets, ..Line::default() };
+            for port in kept.ports.iter().flatten() {
+                ports.claim(port.ip(), port.port());
+            }
+            if let Some(wanted) = line.wanted(manners) {
+                let runs =
+                    |relay: Relay| media.report(relay.a.local).is_some_and(|report| report.from == relay.b.local);
+                line.running = Some(wanted).filter(|wanted| runs(wanted.rtp) && wanted.rtcp.is_none_or(runs));
+            }
+            failures.extend(line.run(manners, media).err());
+            self.lines.push(line);
+        }
+        failures
+    }
+
     /// The ports that streams arrive at, with whose they are.
     pub fn streams(&self) -> impl Iterator<Item = (Role, SocketAddr)> + '_ {
         self.lines
@@ -251,10 +284,10 @@ impl Target {
 }
 
 impl Line {
-    /// Makes the relays what both parties agreed on, or says why they are not.
-    fn run(&mut self, manners: [&Manner; 2], media: &mut impl Media) -> Result<(), String> {
+    /// The relays that both parties agreed on.
+    fn wanted(&self, manners: [&Manner; 2]) -> Option<Running> {
         let ([Some(at_caller), Some(at_callee)], [Some(caller), Some(callee)]) = (self.ports, self.targets) else {
-            return Ok(());
+            return None;
         };
         let end = |at: SocketAddr, it: &Target, other: &Target, manner: &Manner, rtcp: bool| End {
             local: if rtcp { next(at) } else { at },
@@ -272,10 +305,13 @@ impl Line {
         };
         let rtp = relay(if mux { Kind::RtpMux } else { Kind::Rtp }, false);
         let rtcp = (!mux).then(|| relay(Kind::Rtcp, true));
-        let wanted = Running { rtp, rtcp };
-        if self.running == Some(wanted) {
-            return Ok(());
-        }
+        Some(Running { rtp, rtcp })
+    }
+
+    /// Makes the relays what both parties agreed on, or says why they are not.
+    fn run(&mut self, manners: [&Manner; 2], media: &mut impl Media) -> Result<(), String> {
+        let Some(wanted) = self.wanted(manners).filter(|wanted| self.running != Some(*wanted)) else { return Ok(()) };
+        let Running { rtp, rtcp } = wanted;
         let mut put = |was: Option<Relay>, wanted: &Relay| match was {
             Some(was) if was == *wanted => Ok(()),
             Some(was) if was.kind == wanted.kind => media.change(wanted),

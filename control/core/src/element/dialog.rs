@@ -60,6 +60,9 @@ impl<M: Media> Element<M> {
             self.answer(now, server, &request, &Answer::new(100));
         }
         let is_bye = *request.method() == Method::Bye;
+        if !is_bye && is_target_refresh(request.method()) {
+            self.changed(id);
+        }
         let asks = match is_bye {
             true => Asks::Outside(server),
             false => Asks::Within { call: id, from, server, offered },
@@ -81,7 +84,11 @@ impl<M: Media> Element<M> {
         let back = call.leg(from.other()).dialog.flow;
         let Ok(onward) = self.next_hop(&request, back) else { return };
         // What it says of media and cannot be is left to the parties: an ACK cannot be refused.
+        let had = request.body().len();
         let _ = self.describe_request(named, from, &mut request);
+        if had > 0 {
+            self.changed(named);
+        }
         let branch = format!("z9hG4bKack{:016x}", self.random());
         let via = self.via(onward.listener, &branch);
         request.forward(&via, &[]);
@@ -119,6 +126,9 @@ impl<M: Media> Element<M> {
         if describes && self.describe(id, from.other(), offered, &mut response).is_err() {
             // The transaction has succeeded all the same; what was agreed on before goes on.
             response.set_body(Vec::new());
+        }
+        if status >= 200 && (offered || is_target_refresh(&response.method)) {
+            self.changed(id);
         }
         self.respond_through(now, server, response);
     }

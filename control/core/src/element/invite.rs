@@ -94,7 +94,7 @@ impl<M: Media> Element<M> {
             phase: Phase::Trying,
             dialled,
             sip_call_id: request.call_id.clone(),
-            server: setup.server,
+            server: Some(setup.server),
             client: None,
             offered: body_of!(&**request).has_sdp(),
             legs: [caller, callee],

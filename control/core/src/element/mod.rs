@@ -35,7 +35,7 @@ use rand_chacha::{
 pub use self::counters::Counters;
 use self::health::Health;
 use crate::{
-    call::{Call, CallId, Media, Phase, Ports, Record, Role},
+    call::{Call, CallId, Media, Phase, Ports, Record, Role, Snapshot},
     sip::{
         Flow, Transport,
         message::{Malformed, Message},
@@ -52,7 +52,9 @@ pub enum Output {
     Send(Sending),
     /// Tell whoever wants to know.
     Event(Event),
-    /// Keep what is left of a call.
+    /// Keep what there is of a call that is up, in place of what was kept: [`Element::snapshot`].
+    Keep(CallId),
+    /// Keep what is left of a call, and nothing else of it.
     Ended(Box<Record>),
 }
 
@@ -298,6 +300,35 @@ impl<M: Media> Element<M> {
     /// The calls that a peer has.
     pub fn calls_of(&self, peer: PeerIndex) -> u32 {
         self.peers.get(peer.0 as usize).map_or(0, |state| state.calls)
+    }
+
+    /// What is to be kept of a call; `None` when it is not up.
+    pub fn snapshot(&self, id: CallId) -> Option<Snapshot> {
+        Snapshot::of(self.calls.get(&id)?, &self.trunks)
+    }
+
+    /// Takes up a call from before the daemon was started. False when its peers are not configured any more: what it has
+    /// in the data plane is for the caller to end.
+    pub fn restore(&mut self, snapshot: &Snapshot) -> bool {
+        let Some(mut call) = snapshot.call(&self.trunks) else { return false };
+        let manners = Role::BOTH.map(|role| self.trunks.peer(call.leg(role).peer).map(invite::manner));
+        let [Some(caller), Some(callee)] = &manners else { return false };
+        let failures = call.session.restore(snapshot, [caller, callee], &mut self.ports, &mut self.media);
+        for role in Role::BOTH {
+            self.count_call(call.leg(role).peer, 1);
+        }
+        for failure in failures {
+            self.tell(Event::Media(call.id, failure));
+        }
+        self.calls.insert(call.id, call);
+        true
+    }
+
+    /// A call has changed in a way that has to be kept.
+    fn changed(&mut self, id: CallId) {
+        if self.calls.get(&id).is_some_and(|call| call.phase == Phase::Up) {
+            self.outputs.push_back(Output::Keep(id));
+        }
     }
 
     fn flush(&mut self) {

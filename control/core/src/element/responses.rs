@@ -88,7 +88,9 @@ impl<M: Media> Element<M> {
                 Err(_) => response.set_body(Vec::new()),
             }
         }
-        self.respond_through(now, server, response);
+        if let Some(server) = server {
+            self.respond_through(now, server, response);
+        }
     }
 
     /// 2xx: the callee has answered, or says so again because the ACK has not come.
@@ -118,7 +120,10 @@ impl<M: Media> Element<M> {
             self.counters.answered += 1;
             self.tell(Event::Call(id, Phase::Up));
         }
-        self.respond_through(now, server, passed);
+        self.changed(id);
+        if let Some(server) = server {
+            self.respond_through(now, server, passed);
+        }
     }
 
     /// Another callee has answered too, or one whose call is over: it is told so.
@@ -152,7 +157,7 @@ impl<M: Media> Element<M> {
         }
         match response {
             Some(response) => {
-                let server = self.calls.get(&id).map(|call| call.server);
+                let server = self.calls.get(&id).and_then(|call| call.server);
                 let cause = Cause::new(status, &response.reason(), Some(Role::Callee));
                 if let Some(server) = server {
                     self.respond_through(now, server, response.clone());

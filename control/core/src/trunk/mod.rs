@@ -99,6 +99,12 @@ impl Trunks {
         self.peers.get(index.0 as usize)
     }
 
+    /// The peer of a name.
+    pub fn peer_named(&self, name: &str) -> Option<(PeerIndex, &Peer)> {
+        let index = self.peers.iter().position(|peer| peer.name == name)?;
+        self.peers.get(index).map(|peer| (PeerIndex(index as u16), peer))
+    }
+
     /// A listener.
     pub fn listener(&self, number: u8) -> Option<&Listener> {
         self.listeners.get(number as usize)

@@ -168,3 +168,45 @@ fn an_answer_that_is_repeated_is_repeated_to_the_caller() {
     bench.send(PBX, reply(&invite, 200, "bob", PBX, &sdp("203.0.113.7:6000")));
     assert_eq!(bench.response(CARRIER).to_bytes(), answer.to_bytes());
 }
+
+#[test]
+fn a_call_outlives_the_daemon_and_is_ended_and_recorded_by_the_next() {
+    let mut bench = Bench::new();
+    let (_, answer) = call_up(&mut bench);
+    let (before, id) = (bench.relays(), bench.element.calls().next().expect("a call").id);
+    bench.wait(Duration::from_secs(3));
+    bench.restart();
+    assert_eq!((bench.relays(), bench.element.ports_used().0), (before, 2));
+    let hold = Draft { body: sdp("203.0.113.7:6002"), ..from_pbx("INVITE", "h", 1, &answer) };
+    bench.send(PBX, hold.text());
+    let offer = bench.request(CARRIER);
+    bench.send(CARRIER, reply(&offer, 200, "ann", CARRIER, &sdp("198.51.100.7:4000")));
+    assert_eq!((bench.response(PBX).status(), bench.relays()[0].b.peer), (200, socket("203.0.113.7:6002")));
+    bench.send(CARRIER, within("BYE", "3", 2, &answer).text());
+    let bye = bench.request(PBX);
+    bench.send(PBX, reply(&bye, 200, "bob", PBX, ""));
+    assert_eq!(bench.response(CARRIER).status(), 200);
+    let [record] = &bench.records[..] else { panic!("one record") };
+    assert_eq!((record.id, record.lasted_ns, record.parties[0].name.as_str()), (id, 3_000_000_000, "Ann"));
+    bench.assert_idle();
+}
+
+#[test]
+fn an_operator_ends_a_call_and_both_parties_hear_of_it() {
+    let mut bench = Bench::new();
+    call_up(&mut bench);
+    let id = bench.element.calls().next().expect("a call").id;
+    bench.element.end_call(bench.now, id, crate::call::Cause::by_us(480, "Ended by the Operator"));
+    bench.drain();
+    let (to_carrier, to_pbx) = (bench.request(CARRIER), bench.request(PBX));
+    for (bye, from, to) in [(&to_carrier, "bob", "ann"), (&to_pbx, "ann", "bob")] {
+        assert_eq!(
+            (bye.method(), bye.from_tag.as_ref(), bye.to_tag.as_deref()),
+            (&Method::Bye, from.as_bytes(), Some(to.as_bytes()))
+        );
+    }
+    assert_eq!(to_pbx.cseq, 2, "behind the caller's INVITE");
+    bench.send(CARRIER, reply(&to_carrier, 200, "ann", CARRIER, ""));
+    bench.send(PBX, reply(&to_pbx, 481, "bob", PBX, ""));
+    bench.assert_idle();
+}

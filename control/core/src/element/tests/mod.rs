@@ -16,7 +16,7 @@ use undertone_core::{Policy, Relay, StreamReport};
 
 use super::{Element, Event, Limits, Output};
 use crate::{
-    call::{Media, MediaFailure, Ports, Record},
+    call::{Media, MediaFailure, Ports, Record, Snapshot},
     sip::{
         Flow, Transport,
         message::{Answer, Message, Request, Response},
@@ -54,8 +54,22 @@ impl Media for Board {
         self.relays.borrow_mut().remove(&at.port()).expect("a relay that runs");
     }
 
-    fn report(&self, _: SocketAddr) -> Option<StreamReport> {
-        None
+    fn report(&self, at: SocketAddr) -> Option<StreamReport> {
+        let relays = self.relays.borrow();
+        let relay = relays.values().find(|relay| [relay.a.local, relay.b.local].contains(&at))?;
+        let (end, other) = if relay.a.local == at { (relay.a, relay.b) } else { (relay.b, relay.a) };
+        Some(StreamReport {
+            at,
+            peer: end.peer,
+            from: other.local,
+            to: other.peer,
+            kind: relay.kind,
+            clock: relay.clock,
+            forward: end.sends,
+            divert: false,
+            copies: Vec::new(),
+            statistics: undertone_abi::Statistics::default(),
+        })
     }
 }
 
@@ -66,6 +80,7 @@ struct Bench {
     /// What was sent to each peer and not looked at.
     sent: BTreeMap<SocketAddr, Vec<Message>>,
     records: Vec<Record>,
+    kept: Vec<Snapshot>,
     events: Vec<Event>,
 }
 
@@ -115,11 +130,22 @@ impl Bench {
         Self::with(trunks())
     }
 
+    /// The daemon dies, and another one takes over what was kept. The data plane runs on.
+    fn restart(&mut self) {
+        let board = self.element.media().clone();
+        let kept = self.kept.pop().expect("a call was kept");
+        *self = Self { now: self.now, ..Self::new() };
+        *self.element.media_mut() = board;
+        let json = serde_json::to_string(&kept).expect("JSON");
+        assert!(self.element.restore(&serde_json::from_str(&json).expect("the same")));
+        assert_eq!(self.relays().len(), 2, "nothing was added");
+    }
+
     fn with(trunks: Trunks) -> Self {
         let now = Nanos(1_000_000_000);
         let ports = Ports::new(&[IpAddr::from(MEDIA)], 20_000, 20_039);
         let element = Element::new(Arc::new(trunks), Limits::default(), Board::default(), ports, [7; 32], now);
-        Self { element, now, sent: BTreeMap::new(), records: Vec::new(), events: Vec::new() }
+        Self { element, now, sent: BTreeMap::new(), records: Vec::new(), kept: Vec::new(), events: Vec::new() }
     }
 
     /// A peer sends a message.
@@ -148,6 +174,7 @@ impl Bench {
                     self.sent.entry(sending.flow.remote).or_default().push(message);
                 }
                 Output::Event(event) => self.events.push(event),
+                Output::Keep(id) => self.kept.extend(self.element.snapshot(id)),
                 Output::Ended(record) => self.records.push(*record),
             }
         }
