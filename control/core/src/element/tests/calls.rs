@@ -22,7 +22,7 @@ fn call_up(bench: &mut Bench) -> (Request, Response) {
 }
 
 /// A request of the carrier within its call.
-fn within(method: &'static str, branch: &str, cseq: u32, answer: &Response) -> Draft {
+pub(super) fn within(method: &'static str, branch: &str, cseq: u32, answer: &Response) -> Draft {
     let route = answer.record_routes().iter().map(|uri| String::from_utf8_lossy(uri).into_owned()).collect::<Vec<_>>();
     let draft = Draft {
         method,

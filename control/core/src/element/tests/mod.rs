@@ -2,6 +2,7 @@
 
 mod calls;
 mod failures;
+mod simulation;
 
 use std::{
     cell::RefCell,
