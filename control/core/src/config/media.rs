@@ -7,11 +7,7 @@ use std::{
 
 use undertone_abi::limits::{GROUPS_DEFAULT, GROUPS_MAX, MEDIA_ADDRESSES_MAX};
 
-use super::{
-    Media, PINS_DEFAULT,
-    document::{Placed, Section},
-    values,
-};
+use super::{Media, PINS_DEFAULT, document::Placed, section::Section, values};
 use crate::names::PathChoice;
 
 impl Media {

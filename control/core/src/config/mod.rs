@@ -6,6 +6,7 @@ mod document;
 mod error;
 mod media;
 mod relay;
+mod section;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -18,7 +19,7 @@ use std::{
 
 use undertone_core::Relay;
 
-use self::document::Document;
+use self::{document::Document, section::Section};
 pub use self::{
     error::{ConfigError, Problem},
     relay::rtcp_of,
@@ -149,7 +150,7 @@ fn read(document: &Document<'_>) -> Option<(Media, Control, Vec<StaticRelay>)> {
 }
 
 impl Control {
-    fn read(section: Option<document::Section<'_>>) -> Option<Self> {
+    fn read(section: Option<Section<'_>>) -> Option<Self> {
         let Some(section) = section else { return Some(Self { socket: SOCKET_DEFAULT.into() }) };
         let socket = section.or_default("socket", values::socket_path, SOCKET_DEFAULT.into());
         section.finish();
