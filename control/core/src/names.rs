@@ -2,6 +2,8 @@
 
 use undertone_core::{Dscp, Kind, Policy};
 
+use crate::{sip::Transport, trunk::Side};
+
 /// A value with a name.
 pub trait Named: Copy + PartialEq + 'static {
     /// What it is, with its article.
@@ -65,6 +67,16 @@ impl Named for Kind {
         &[("rtp", Self::Rtp), ("rtp-mux", Self::RtpMux), ("rtcp", Self::Rtcp)];
 }
 
+impl Named for Transport {
+    const WHAT: &'static str = "a transport";
+    const NAMES: &'static [(&'static str, Self)] = &[("udp", Self::Udp), ("tcp", Self::Tcp), ("tls", Self::Tls)];
+}
+
+impl Named for Side {
+    const WHAT: &'static str = "a side";
+    const NAMES: &'static [(&'static str, Self)] = &[("on-net", Self::OnNet), ("off-net", Self::OffNet)];
+}
+
 /// The code points that have a name: RFC 2474, 2597, 3246, 5865 and 8622.
 const DSCP_NAMES: &[(&str, u8)] = &[
     ("cs0", 0),
@@ -124,6 +136,9 @@ mod tests {
         round_trips::<PathChoice>();
         round_trips::<Policy>();
         round_trips::<Kind>();
+        round_trips::<Transport>();
+        round_trips::<Side>();
+        assert!(Transport::ALL.into_iter().all(|transport| Named::name(transport) == transport.key()));
         assert_eq!(Policy::all_names(), r#""strict", "same-host" or "latch""#);
     }
 

@@ -25,6 +25,7 @@ fn compare(text: &str, config: &Config) {
     }
     let lower = Config::parse(&format!("\n{text}")).expect("an empty line changes nothing");
     assert_eq!((&lower.media, &lower.control), (&config.media, &config.control));
+    assert_eq!(lower.sip, config.sip);
     assert_eq!(lower.relays.len(), config.relays.len());
     for (lower, relay) in lower.relays.iter().zip(&config.relays) {
         assert_eq!((lower.relay, lower.line), (relay.relay, relay.line + 1));

@@ -7,11 +7,7 @@ use std::{
 
 use undertone_abi::limits::{GROUPS_DEFAULT, GROUPS_MAX, MEDIA_ADDRESSES_MAX};
 
-use super::{
-    Media, PINS_DEFAULT,
-    document::{Placed, Section},
-    values,
-};
+use super::{Media, PINS_DEFAULT, document::Placed, section::Section, values};
 use crate::names::PathChoice;
 
 impl Media {
@@ -41,7 +37,7 @@ impl Media {
 
 fn addresses(section: &Section<'_>) -> Vec<Placed<IpAddr>> {
     let example = r#"addresses = ["192.0.2.10"]"#;
-    let addresses = section.required_list("addresses", example, values::media_address);
+    let addresses = section.required_list("addresses", example, values::host_address);
     let mut lines = HashMap::new();
     for address in &addresses {
         match lines.entry(address.value) {

@@ -6,6 +6,8 @@ mod document;
 mod error;
 mod media;
 mod relay;
+mod section;
+mod sip;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -18,10 +20,11 @@ use std::{
 
 use undertone_core::Relay;
 
-use self::document::Document;
+use self::{document::Document, section::Section};
 pub use self::{
     error::{ConfigError, Problem},
     relay::rtcp_of,
+    sip::{Sip, Tls},
 };
 use crate::names::PathChoice;
 
@@ -37,6 +40,8 @@ pub struct Config {
     pub media: Media,
     /// `[control]`.
     pub control: Control,
+    /// `[sip]`, with `[[peer]]`, `[[group]]` and `[[route]]`; `None` does without SIP.
+    pub sip: Option<Sip>,
     /// `[[relay]]`, with the RTCP relays that belong to them.
     pub relays: Vec<StaticRelay>,
     lines: BTreeMap<String, usize>,
@@ -106,14 +111,18 @@ impl Config {
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let document = Document::parse(text)?;
         let read = read(&document);
-        let ((media, control, relays), lines) = document.finish(read)?;
-        Ok(Self { media, control, relays, lines })
+        let ((media, control, sip, relays), lines) = document.finish(read)?;
+        Ok(Self { media, control, sip, relays, lines })
     }
 
     /// What keeps this configuration from taking the place of `running` in a daemon that goes on: values that are
     /// looked at only when it starts.
     pub fn needs_restart(&self, running: &Self) -> Vec<Problem> {
         let (new, old) = (&self.media, &running.media);
+        let listen = |config: &Self| config.sip.as_ref().map(|sip| sip.trunks.listeners.clone());
+        let tls = |config: &Self| config.sip.as_ref().and_then(|sip| sip.tls.clone());
+        let certificate = |config: &Self| tls(config).map(|tls| tls.certificate);
+        let key = |config: &Self| tls(config).map(|tls| tls.key);
         let fixed = [
             ("media.addresses", new.addresses == old.addresses),
             ("media.ports", new.ports == old.ports),
@@ -123,6 +132,9 @@ impl Config {
             ("media.pins", new.pins == old.pins),
             ("media.mixer.interface", new.mixer_interface == old.mixer_interface),
             ("media.mixer.address", new.mixer_address == old.mixer_address),
+            ("sip.listen", listen(self) == listen(running)),
+            ("sip.tls.certificate", certificate(self) == certificate(running)),
+            ("sip.tls.key", key(self) == key(running)),
             ("control.socket", self.control == running.control),
         ];
         let changed = fixed.into_iter().filter(|(_, same)| !same);
@@ -137,19 +149,20 @@ impl Config {
     }
 }
 
-fn read(document: &Document<'_>) -> Option<(Media, Control, Vec<StaticRelay>)> {
+fn read(document: &Document<'_>) -> Option<(Media, Control, Option<Sip>, Vec<StaticRelay>)> {
     let root = document.root();
     let media = root
         .required_section("media", r#"[media] with addresses = ["192.0.2.10"] and ports = "20000-39999" below"#)
         .and_then(|section| Media::read(&section));
     let control = Control::read(root.section("control"));
+    let sip = sip::read(&root, media.as_ref());
     let relays = relay::read(&root.sections("relay"), media.as_ref());
     root.finish();
-    Some((media?, control?, relays))
+    Some((media?, control?, sip, relays))
 }
 
 impl Control {
-    fn read(section: Option<document::Section<'_>>) -> Option<Self> {
+    fn read(section: Option<Section<'_>>) -> Option<Self> {
         let Some(section) = section else { return Some(Self { socket: SOCKET_DEFAULT.into() }) };
         let socket = section.or_default("socket", values::socket_path, SOCKET_DEFAULT.into());
         section.finish();

@@ -10,7 +10,8 @@ use undertone_core::{Clock, End, Kind, Policy, Relay};
 
 use super::{
     Extras, Media, StaticRelay,
-    document::{Place, Placed, Section},
+    document::{Place, Placed},
+    section::Section,
     values,
 };
 

@@ -32,7 +32,7 @@ pub(super) struct Wrong {
 }
 
 impl Wrong {
-    fn new(expected: impl Into<String>, way_out: impl Into<String>) -> Self {
+    pub(super) fn new(expected: impl Into<String>, way_out: impl Into<String>) -> Self {
         Self { expected: expected.into(), way_out: way_out.into() }
     }
 }
@@ -82,17 +82,21 @@ pub(super) fn named<T: Named>(value: &DeValue<'_>) -> Result<T, Wrong> {
     named.ok_or_else(|| Wrong::new(T::WHAT, format!("it is {}", T::all_names())))
 }
 
-/// An address that this machine can have and media can come to.
-pub(super) fn media_address(value: &DeValue<'_>) -> Result<IpAddr, Wrong> {
+/// The address of one host, which others can reach.
+pub(super) fn host_address(value: &DeValue<'_>) -> Result<IpAddr, Wrong> {
     let wrong = |expected: &str| Wrong::new(expected, r#"write it like "192.0.2.10" or "2001:db8::10""#);
     let address: IpAddr =
         value.as_str().and_then(|text| text.parse().ok()).ok_or_else(|| wrong("an IP address without port"))?;
+    if is_host(address) { Ok(address) } else { Err(wrong("an address that one host has and others can reach")) }
+}
+
+/// Whether one host has this address and others can reach it.
+pub(super) fn is_host(address: IpAddr) -> bool {
     let is_local = match address {
         IpAddr::V4(v4) => !v4.is_broadcast(),
         IpAddr::V6(v6) => !v6.is_unicast_link_local() && v6.to_ipv4_mapped().is_none(),
     };
-    let is_host = !address.is_unspecified() && !address.is_multicast() && is_local;
-    if is_host { Ok(address) } else { Err(wrong("an address that one host has and others can reach")) }
+    !address.is_unspecified() && !address.is_multicast() && is_local
 }
 
 /// An address and a port to send to.
@@ -180,6 +184,13 @@ pub(super) fn socket_path(value: &DeValue<'_>) -> Result<PathBuf, Wrong> {
             r#"write it like "/run/undertone/undertone.sock""#,
         )
     })
+}
+
+/// The path of a file.
+pub(super) fn file(value: &DeValue<'_>) -> Result<PathBuf, Wrong> {
+    let path = value.as_str().filter(|text| is_plain_path(text) && !text.ends_with('/'));
+    path.map(Into::into)
+        .ok_or_else(|| Wrong::new("the path of a file, from / on", r#"write it like "/etc/undertone/tls.pem""#))
 }
 
 fn is_plain_path(text: &str) -> bool {

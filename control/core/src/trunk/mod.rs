@@ -3,8 +3,12 @@
 mod limit;
 mod number;
 mod route;
+mod succeed;
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 
 use undertone_core::{Dscp, Policy};
 
@@ -20,7 +24,7 @@ use crate::sip::Transport;
 pub struct PeerIndex(pub u16);
 
 /// Everything of the configuration that is about SIP.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trunks {
     /// Our own addresses, by the number that a [`Flow`](crate::sip::Flow) names.
     pub listeners: Vec<Listener>,
@@ -35,7 +39,7 @@ pub struct Trunks {
 }
 
 /// An address that we answer SIP at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Listener {
     /// How.
     pub transport: Transport,
@@ -53,13 +57,13 @@ pub enum Side {
 }
 
 /// A SIP neighbour.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// Its name in the configuration, in records and in metrics.
     pub name: String,
     /// Whether its users are ours.
     pub side: Side,
-    /// Addresses that its messages come from.
+    /// Addresses that its messages come from; none for a [former](Self::is_former) one.
     pub sources: Vec<IpAddr>,
     /// Where our requests to it go.
     pub target: SocketAddr,
@@ -81,6 +85,12 @@ pub struct Peer {
     pub calls_per_second_max: Option<u32>,
     /// How often it is asked whether it is well, in seconds; `None` for never.
     pub options_interval_s: Option<u32>,
+}
+
+impl fmt::Display for Listener {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.transport, self.address)
+    }
 }
 
 impl Trunks {

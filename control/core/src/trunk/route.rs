@@ -3,7 +3,7 @@
 use super::{Pattern, PeerIndex, Trunks};
 
 /// Peers that stand in for each other.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
     /// Its name in the configuration.
     pub name: String,
@@ -23,7 +23,7 @@ pub struct Member {
 }
 
 /// Where calls go.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     /// The peers whose calls it takes; empty for all.
     pub from: Vec<PeerIndex>,

@@ -1,0 +1,171 @@
+//! `[sip]`, `[[peer]]`, `[[group]]` and `[[route]]`.
+
+mod names;
+mod peer;
+mod route;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    net::SocketAddr,
+    path::PathBuf,
+};
+
+use self::names::Names;
+use super::{Media, document::Placed, section::Section, values as plain};
+use crate::{
+    element::Limits,
+    sip::Transport,
+    trunk::{Listener, Trunks},
+};
+
+/// SIP addresses of a node. A [`Flow`](crate::sip::Flow) has eight bits for one.
+const LISTENERS_MAX: usize = 64;
+/// Calls at a time, of the node or of a peer.
+const CALLS_MAX: u32 = 1_000_000;
+/// Timer C is more than three minutes (RFC 3261 §16.6 step 11).
+const RING_S_MIN: u32 = 181;
+const RING_S_MAX: u32 = 3600;
+const MEDIA_TIMEOUT_S_MAX: u32 = 86_400;
+
+/// Everything that an operator decides about SIP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sip {
+    /// Addresses, peers, groups and routes.
+    pub trunks: Trunks,
+    /// How long calls may last in a state.
+    pub limits: Limits,
+    /// What we show to those who come by TLS; there when a listener is of TLS.
+    pub tls: Option<Tls>,
+}
+
+/// `[sip.tls]`: PEM files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate, and those that lead to its root.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+impl Sip {
+    /// What takes the place of `old` in a daemon that goes on: see [`Trunks::succeed`].
+    #[must_use]
+    pub fn succeed(&self, old: &Self) -> Self {
+        Self { trunks: self.trunks.succeed(&old.trunks), ..self.clone() }
+    }
+}
+
+/// Reads all that is about SIP. `None` when there is nothing about it, or when something was complained of. Where
+/// `media` could not be read, what depends on it is not checked.
+pub(super) fn read(root: &Section<'_>, media: Option<&Media>) -> Option<Sip> {
+    let sip = root.section("sip").map(|section| Front::read(&section, media));
+    let [peers, groups, routes] = ["peer", "group", "route"].map(|key| {
+        if root.has(key) && !root.has("sip") {
+            let wrong = format!("there are [[{key}]] sections and no [sip] section, so nobody answers SIP");
+            let way_out = r#"write [sip] with listen = ["udp:192.0.2.10:5060"] below it, or remove them"#;
+            root.complain(&root.place_of(key), wrong, way_out);
+        }
+        root.sections(key)
+    });
+    let mut names = Names::default();
+    let listeners = sip.as_ref().and_then(|sip| sip.listeners.as_deref());
+    let peers = peer::read(&peers, &mut names, &peer::Around { listeners, media });
+    let mut groups = route::read_groups(&groups, &mut names);
+    let routes = route::read_routes(&routes, &names, &mut groups);
+    let Front { listeners, calls_max, limits, tls } = sip?;
+    let trunks = Trunks { listeners: listeners?, peers, groups, routes, calls_max };
+    Some(Sip { trunks, limits: limits?, tls })
+}
+
+/// What stands in `[sip]` itself.
+struct Front {
+    /// `None` when there may be more than could be read.
+    listeners: Option<Vec<Listener>>,
+    calls_max: Option<u32>,
+    limits: Option<Limits>,
+    tls: Option<Tls>,
+}
+
+impl Front {
+    fn read(section: &Section<'_>, media: Option<&Media>) -> Self {
+        let default = Limits::default();
+        let listeners = listeners(section, media);
+        let calls_max = section.optional("calls", plain::integer(1..=CALLS_MAX)).map(|calls| calls.value);
+        let ring_s = section.or_default("ring", plain::integer(RING_S_MIN..=RING_S_MAX), default.ring_s);
+        let timeout_s = plain::integer(0..=MEDIA_TIMEOUT_S_MAX);
+        let media_timeout_s =
+            section.or_default("media-timeout", timeout_s, default.media_timeout_s.unwrap_or_default());
+        let wants_tls = listeners.iter().flatten().any(|listener| listener.transport == Transport::Tls);
+        let tls = Tls::read(section, wants_tls);
+        section.finish();
+        let limits = ring_s.zip(media_timeout_s).map(|(ring_s, media_timeout_s)| Limits {
+            ring_s,
+            media_timeout_s: Some(media_timeout_s).filter(|timeout| *timeout > 0),
+        });
+        Self { listeners, calls_max, limits, tls }
+    }
+}
+
+fn listeners(section: &Section<'_>, media: Option<&Media>) -> Option<Vec<Listener>> {
+    let before = section.complaints();
+    let listeners = section.required_list("listen", r#"listen = ["udp:192.0.2.10:5060"]"#, values::listener);
+    let is_whole = section.complaints() == before;
+    if let Some(beyond) = listeners.get(LISTENERS_MAX) {
+        let wrong = format!("{} SIP addresses, and a node has at most {LISTENERS_MAX}", listeners.len());
+        section.complain(&beyond.place, wrong, "give the rest to another node");
+        return None;
+    }
+    check_distinct(section, &listeners);
+    for listener in &listeners {
+        check_no_media(section, listener, media);
+    }
+    is_whole.then(|| listeners.into_iter().map(|listener| listener.value).collect())
+}
+
+/// TCP and TLS share their ports.
+fn check_distinct(section: &Section<'_>, listeners: &[Placed<Listener>]) {
+    let mut taken: HashMap<(bool, SocketAddr), &Placed<Listener>> = HashMap::new();
+    for listener in listeners {
+        let Listener { transport, address } = listener.value;
+        match taken.entry((transport == Transport::Udp, address)) {
+            Entry::Vacant(entry) => drop(entry.insert(listener)),
+            Entry::Occupied(first) if first.get().value == listener.value => {
+                let wrong = format!("{} stands here twice, first on line {}", listener.value, first.get().place.line);
+                section.complain(&listener.place, wrong, "remove one");
+            }
+            Entry::Occupied(first) => {
+                let wrong = format!("{} has the port of {}, and both are TCP ports", listener.value, first.get().value);
+                section.complain(&listener.place, wrong, "give one of them another port; TLS has 5061");
+            }
+        }
+    }
+}
+
+fn check_no_media(section: &Section<'_>, listener: &Placed<Listener>, media: Option<&Media>) {
+    let address = listener.value.address;
+    let is_media = |media: &&Media| media.addresses.contains(&address.ip()) && media.ports.contains(address.port());
+    if let Some(media) = media.filter(is_media) {
+        let wrong = format!("port {} is one of the media ports {} of {}", address.port(), media.ports, address.ip());
+        let way_out = format!("take one outside: {} is what others expect", listener.value.transport.port());
+        section.complain(&listener.place, wrong, way_out);
+    }
+}
+
+impl Tls {
+    /// `None` when it is neither wanted nor there, or cannot be read.
+    fn read(sip: &Section<'_>, is_wanted: bool) -> Option<Self> {
+        let (certificate, key) = (r#"certificate = "/etc/undertone/tls.pem""#, r#"key = "/etc/undertone/tls.key""#);
+        let section = if is_wanted {
+            sip.required_section("tls", &format!("[sip.tls] with {certificate} and {key} below: `listen` has tls"))
+        } else {
+            sip.section("tls")
+        }?;
+        let certificate = section.required("certificate", certificate, plain::file);
+        let key = section.required("key", key, plain::file);
+        section.finish();
+        Some(Self { certificate: certificate?.value, key: key?.value })
+    }
+}

@@ -1,0 +1,506 @@
+use std::net::SocketAddr;
+
+use undertone_core::{Dscp, Policy};
+
+use super::*;
+use crate::{
+    config::Config,
+    trunk::{Group, Member, Pattern, Peer, PeerIndex, Route, Side},
+};
+
+const EXAMPLE: &str = include_str!("../../../../undertone.example.toml");
+
+/// Five lines.
+const FRONT: &str =
+    "[media]\naddresses = [\"10.0.0.1\", \"fd00::1\"]\nports = \"20000-20099\"\npath = \"io-uring\"\n[sip]\n";
+/// The sixth.
+const LISTEN: &str = "listen = [\"udp:10.0.0.1:5060\", \"tcp:10.0.0.1:5060\", \"udp:[fd00::1]:5060\"]\n";
+/// Four more each.
+const CARRIER: &str = "[[peer]]\nname = \"carrier\"\nside = \"off-net\"\naddresses = [\"10.9.0.1\"]\n";
+const PBX: &str = "[[peer]]\nname = \"pbx\"\nside = \"on-net\"\naddresses = [\"10.9.0.2\"]\n";
+
+fn socket(text: &str) -> SocketAddr {
+    text.parse().expect("an address and a port")
+}
+
+/// What a text below `[sip]` with `listen` is read as.
+fn sip(text: &str) -> Sip {
+    let config = Config::parse(&format!("{FRONT}{LISTEN}{text}")).unwrap_or_else(|error| panic!("{text}\n{error}"));
+    config.sip.expect("a section")
+}
+
+/// The problems of a text below `[sip]`, one a line.
+fn problems(text: &str) -> String {
+    Config::parse(&format!("{FRONT}{text}")).expect_err(text).to_string()
+}
+
+fn all_problems(text: &str, table: &[(&str, &str)]) {
+    for (more, expected) in table {
+        assert_eq!(problems(&format!("{text}{more}\n")), *expected, "{more}");
+    }
+}
+
+fn member(peer: u16, priority: u16, weight: u16) -> Member {
+    Member { peer: PeerIndex(peer), priority, weight }
+}
+
+#[test]
+fn the_example_has_every_key() {
+    let sip = Config::parse(EXAMPLE).unwrap_or_else(|error| panic!("{error}")).sip.expect("a section");
+    assert_eq!((sip.trunks.calls_max, sip.limits), (Some(20_000), Limits::default()));
+    let tls = Tls { certificate: "/etc/undertone/tls.pem".into(), key: "/etc/undertone/tls.key".into() };
+    assert_eq!(sip.tls, Some(tls));
+    let carrier = Peer {
+        name: "carrier".into(),
+        side: Side::OffNet,
+        sources: vec![[198, 51, 100, 1].into(), [198, 51, 100, 2].into()],
+        target: socket("198.51.100.1:5060"),
+        transport: Transport::Udp,
+        listener: 0,
+        media: 0,
+        learn: Policy::Latch,
+        dscp: Dscp::new(46),
+        codecs: vec!["PCMA".into(), "PCMU".into()],
+        calls_max: Some(100),
+        calls_per_second_max: Some(10),
+        options_interval_s: Some(30),
+    };
+    let [first, second, pbx] = &sip.trunks.peers[..] else { panic!("{:#?}", sip.trunks.peers) };
+    assert_eq!(first, &carrier);
+    assert_eq!((second.listener, second.media, second.target), (3, 1, socket("[2001:db8:1::1]:5060")));
+    assert_eq!((pbx.listener, pbx.media, pbx.target), (2, 0, socket("203.0.113.20:5061")));
+    let groups = [
+        Group { name: "carriers".into(), members: vec![member(0, 1, 10), member(1, 1, 5)] },
+        Group { name: "pbx".into(), members: vec![member(2, 1, 1)] },
+    ];
+    assert_eq!(sip.trunks.groups, groups);
+    let out = sip.trunks.route(PeerIndex(2), "004420", 0, |_| true).expect("a route");
+    assert_eq!(out, ("+4420".into(), vec![PeerIndex(0), PeerIndex(1)]));
+    assert_eq!(sip.trunks.route(PeerIndex(2), "030123", 0, |_| true).expect("a route").0, "+4930123");
+    let inside = sip.trunks.route(PeerIndex(1), "100", 0, |_| true).expect("a route");
+    assert_eq!(inside, ("100".into(), vec![PeerIndex(2)]));
+}
+
+#[test]
+fn what_the_example_says_of_defaults_is_so() {
+    let Sip { trunks, limits, tls } = sip(CARRIER);
+    assert_eq!((limits, trunks.calls_max, tls), (Limits::default(), None, None));
+    let example = Config::parse(EXAMPLE).expect("the example").sip.expect("a section").trunks.peers.remove(0);
+    let [peer] = &trunks.peers[..] else { panic!("{trunks:#?}") };
+    assert_eq!((peer.learn, peer.options_interval_s), (example.learn, example.options_interval_s));
+    assert_eq!((peer.transport, peer.target), (example.transport, socket("10.9.0.1:5060")));
+    assert_eq!((peer.listener, peer.media, peer.dscp, peer.codecs.len()), (0, 0, None, 0));
+    assert_eq!((peer.calls_max, peer.calls_per_second_max), (None, None));
+    assert!(Config::parse(&FRONT.replace("[sip]", "")).expect("without SIP").sip.is_none());
+}
+
+#[test]
+fn zero_is_never() {
+    let Sip { trunks, limits, .. } = sip(&format!("media-timeout = 0\n{CARRIER}options = 0\n"));
+    assert_eq!((limits.media_timeout_s, trunks.peers[0].options_interval_s), (None, None));
+}
+
+#[test]
+fn a_peer_leaves_from_where_it_can_be_reached() {
+    let table = [
+        ("", 0, 0, "10.9.0.1:5060"),
+        ("target = \"10.9.0.7\"", 0, 0, "10.9.0.7:5060"),
+        ("target = \"fd00::7\"", 2, 1, "[fd00::7]:5060"),
+        ("target = \"[fd00::7]:5080\"", 2, 1, "[fd00::7]:5080"),
+        ("transport = \"tcp\"", 1, 0, "10.9.0.1:5060"),
+        ("transport = \"tcp\"\nlisten = \"tcp:10.0.0.1:5060\"", 1, 0, "10.9.0.1:5060"),
+        ("media = \"fd00::1\"", 0, 1, "10.9.0.1:5060"),
+    ];
+    for (more, listener, media, target) in table {
+        let trunks = sip(&format!("{CARRIER}{more}\n")).trunks;
+        let peer = &trunks.peers[0];
+        assert_eq!((peer.listener, peer.media, peer.target), (listener, media, socket(target)), "{more}");
+    }
+}
+
+#[test]
+fn names_in_a_group_are_tried_in_their_order() {
+    let group = |peers: &str| {
+        let text = format!("{CARRIER}{PBX}[[group]]\nname = \"all\"\npeers = {peers}\n");
+        sip(&text).trunks.groups.remove(0).members
+    };
+    assert_eq!(group(r#"["pbx", "carrier"]"#), [member(1, 1, 1), member(0, 2, 1)]);
+    assert_eq!(group(r#"[{ peer = "pbx" }, { peer = "carrier", weight = 3 }]"#), [member(1, 1, 1), member(0, 1, 3)]);
+    assert_eq!(group(r#"[{ peer = "pbx", priority = 0, weight = 65535 }]"#), [member(1, 0, 65_535)]);
+}
+
+#[test]
+fn a_peer_that_routes_go_to_is_one_group() {
+    let route = "[[route]]\nto = \"pbx\"\n";
+    let text = format!("{CARRIER}{PBX}[[group]]\nname = \"all\"\npeers = [\"carrier\"]\n");
+    let trunks =
+        sip(&format!("{text}{route}[[route]]\nprefix = \"1\"\nfrom = [\"carrier\"]\nto = \"all\"\n{route}")).trunks;
+    assert_eq!(trunks.groups.iter().map(|group| group.name.as_str()).collect::<Vec<_>>(), ["all", "pbx"]);
+    let any = |to| Route { from: Vec::new(), number: Pattern::Any, strip: 0, prepend: String::new(), to };
+    let inside = Route { from: vec![PeerIndex(0)], number: Pattern::Prefix("1".into()), ..any(0) };
+    assert_eq!(trunks.routes, [any(1), inside, any(1)]);
+}
+
+#[test]
+fn a_wrong_front_is_told_with_line_and_key() {
+    let like = r#"write it like "udp:192.0.2.10:5060" or "tls:[2001:db8::10]:5061""#;
+    let no_listener = |found: &str| {
+        format!(
+            "line 6, `sip.listen`: expected a transport, an IP address and a port, with colons between them, found {found}; {like}"
+        )
+    };
+    all_problems(
+        "",
+        &[
+            ("", r#"line 5, `sip.listen`: this is missing; write for example listen = ["udp:192.0.2.10:5060"]"#),
+            (
+                "listen = []",
+                r#"line 6, `sip.listen`: this list is empty; write for example listen = ["udp:192.0.2.10:5060"]"#,
+            ),
+            (r#"listen = ["10.0.0.1:5060"]"#, &no_listener(r#""10.0.0.1:5060""#)),
+            (r#"listen = ["sctp:10.0.0.1:5060"]"#, &no_listener(r#""sctp:10.0.0.1:5060""#)),
+            (r#"listen = ["udp:10.0.0.1"]"#, &no_listener(r#""udp:10.0.0.1""#)),
+            (
+                r#"listen = ["udp:0.0.0.0:5060"]"#,
+                &format!(
+                    r#"line 6, `sip.listen`: expected an address that this host has and others can reach, and a port other than 0, found "udp:0.0.0.0:5060"; {like}"#
+                ),
+            ),
+            (
+                "listen = [\"udp:10.0.0.1:5060\",\n\"udp:10.0.0.1:5060\"]",
+                "line 7, `sip.listen`: udp:10.0.0.1:5060 stands here twice, first on line 6; remove one",
+            ),
+            (
+                "listen = [\"tcp:10.0.0.1:5060\",\n\"tls:10.0.0.1:5060\"]\ntls = { certificate = \"/a\", key = \"/b\" }",
+                "line 7, `sip.listen`: tls:10.0.0.1:5060 has the port of tcp:10.0.0.1:5060, and both are TCP ports; give one of them another port; TLS has 5061",
+            ),
+            (
+                r#"listen = ["udp:10.0.0.1:20098"]"#,
+                "line 6, `sip.listen`: port 20098 is one of the media ports 20000-20099 of 10.0.0.1; take one outside: 5060 is what others expect",
+            ),
+            (
+                r#"listen = ["tls:10.0.0.1:5061"]"#,
+                r#"line 5, `sip.tls`: this is missing; write for example [sip.tls] with certificate = "/etc/undertone/tls.pem" and key = "/etc/undertone/tls.key" below: `listen` has tls"#,
+            ),
+        ],
+    );
+    all_problems(
+        LISTEN,
+        &[
+            (
+                "ring = 180",
+                "line 7, `sip.ring`: expected a number from 181 to 3600, found 180; write it in digits, without quotes",
+            ),
+            (
+                "calls = 0",
+                "line 7, `sip.calls`: expected a number from 1 to 1000000, found 0; write it in digits, without quotes",
+            ),
+            (
+                "media-timeout = \"5m\"",
+                "line 7, `sip.media-timeout`: expected a number from 0 to 86400, found \"5m\"; write it in digits, without quotes",
+            ),
+            ("media_timeout = 5", "line 7, `sip.media_timeout`: there is no such key; did you mean `media-timeout`?"),
+            (
+                "tls = { certificate = \"tls.pem\", key = \"/b\" }",
+                r#"line 7, `sip.tls.certificate`: expected the path of a file, from / on, found "tls.pem"; write it like "/etc/undertone/tls.pem""#,
+            ),
+            (
+                "[sip.tls]\ncertificate = \"/a\"",
+                r#"line 7, `sip.tls.key`: this is missing; write for example key = "/etc/undertone/tls.key""#,
+            ),
+        ],
+    );
+    let elsewhere = FRONT.to_owned() + "listen = [\"udp:10.0.0.2:20098\"]\n";
+    assert!(Config::parse(&elsewhere).is_ok(), "not a media address");
+}
+
+#[test]
+fn peers_groups_and_routes_need_the_section() {
+    let text = FRONT.replace("[sip]\n", "");
+    let text = format!("{text}{CARRIER}{PBX}[[group]]\nname = \"all\"\npeers = [\"pbx\"]\n[[route]]\nto = \"all\"\n");
+    let way_out = r#"write [sip] with listen = ["udp:192.0.2.10:5060"] below it, or remove them"#;
+    let expected = [(5, "peer"), (13, "group"), (16, "route")].map(|(line, key)| {
+        format!(
+            "line {line}, `{key}`: there are [[{key}]] sections and no [sip] section, so nobody answers SIP; {way_out}"
+        )
+    });
+    assert_eq!(Config::parse(&text).expect_err("no section").to_string(), expected.join("\n"));
+}
+
+#[test]
+fn wrong_peers_are_told_with_line_and_key() {
+    let numbers = "write it in digits, without quotes";
+    let text = format!("{LISTEN}{CARRIER}");
+    all_problems(
+        &text,
+        &[
+            (
+                "transport = \"sctp\"",
+                r#"line 11, `peer.transport`: expected a transport, found "sctp"; it is "udp", "tcp" or "tls""#,
+            ),
+            (
+                "target = \"sip.example.com\"",
+                r#"line 11, `peer.target`: expected an IP address, with or without a port, found "sip.example.com"; write it like "198.51.100.1:5060" or "[2001:db8::1]:5060""#,
+            ),
+            (
+                "target = \"10.9.0.1:0\"",
+                r#"line 11, `peer.target`: expected the address of one host, and a port other than 0, found "10.9.0.1:0"; write it like "198.51.100.1:5060" or "[2001:db8::1]:5060""#,
+            ),
+            (
+                "target = \"10.0.0.1\"",
+                "line 11, `peer.target`: 10.0.0.1:5060 is this node itself, in `sip.listen`: requests would go in circles; name the address of another host",
+            ),
+            (
+                "transport = \"tls\"",
+                r#"line 7, `peer.listen`: nothing in `sip.listen` is tls over IPv4, to reach 10.9.0.1:5061; add an address of this host there, like "tls:192.0.2.10:5061""#,
+            ),
+            (
+                "transport = \"tcp\"\ntarget = \"fd00::7\"",
+                r#"line 7, `peer.listen`: nothing in `sip.listen` is tcp over IPv6, to reach [fd00::7]:5060; add an address of this host there, like "tcp:[2001:db8::10]:5060""#,
+            ),
+            (
+                "listen = \"udp:10.0.0.1:5080\"",
+                "line 11, `peer.listen`: udp:10.0.0.1:5080 is not in `sip.listen`; take one of udp:10.0.0.1:5060, tcp:10.0.0.1:5060, udp:[fd00::1]:5060, or list it there",
+            ),
+            (
+                "listen = \"tcp:10.0.0.1:5060\"",
+                "line 11, `peer.listen`: tcp:10.0.0.1:5060 is not udp, which is this peer's transport; write transport = \"tcp\" as well, or take another listener",
+            ),
+            (
+                "listen = \"udp:[fd00::1]:5060\"",
+                "line 11, `peer.listen`: 10.9.0.1:5060 cannot be reached from udp:[fd00::1]:5060: one is IPv4, the other IPv6; take a listener of the target's IP version",
+            ),
+            (
+                "media = \"10.0.0.2\"",
+                "line 11, `peer.media`: 10.0.0.2 is not one of the media addresses; take one of 10.0.0.1, fd00::1, or list it in `media.addresses`",
+            ),
+            (
+                "learn = \"any\"",
+                r#"line 11, `peer.learn`: expected a learning policy, found "any"; it is "strict", "same-host" or "latch""#,
+            ),
+            ("codecs = []", "line 11, `peer.codecs`: this list is empty; leave the key out to let every codec pass"),
+            (
+                "codecs = [\"PCMA/8000\"]",
+                r#"line 11, `peer.codecs`: expected the name of a codec as SDP has it, without its clock rate, found "PCMA/8000"; write it like "PCMA" or "opus""#,
+            ),
+            ("calls = 0", &format!("line 11, `peer.calls`: expected a number from 1 to 1000000, found 0; {numbers}")),
+            (
+                "calls-per-second = 0",
+                &format!("line 11, `peer.calls-per-second`: expected a number from 1 to 100000, found 0; {numbers}"),
+            ),
+            (
+                "options = 3601",
+                &format!("line 11, `peer.options`: expected a number from 0 to 3600, found 3601; {numbers}"),
+            ),
+            ("call = 3", "line 11, `peer.call`: there is no such key; did you mean `calls`?"),
+            (
+                &PBX.replace("pbx", "carrier"),
+                "line 12, `peer.name`: \"carrier\" is the name of a peer already, on line 8; each peer and each group needs a name of its own",
+            ),
+            (
+                &PBX.replace("pbx", "call centre"),
+                r#"line 12, `peer.name`: expected a name of at most 40 characters: a to z, A to Z, digits, `-`, `_` and `.`, found "call centre"; write it like "carrier-2""#,
+            ),
+            (
+                &PBX.replace("10.9.0.2", "10.9.0.3\", \"10.9.0.1"),
+                "line 14, `peer.addresses`: 10.9.0.1 over udp is a peer's already, on line 10; where a message comes from says whose it is: remove one, or give it another transport",
+            ),
+        ],
+    );
+    all_problems(
+        LISTEN,
+        &[(
+            "[[peer]]",
+            "line 7, `peer.addresses`: this is missing; write for example addresses = [\"198.51.100.1\"]\n\
+             line 7, `peer.name`: this is missing; write for example name = \"carrier\"\n\
+             line 7, `peer.side`: this is missing; write for example side = \"off-net\", or \"on-net\" for a PBX of your own",
+        )],
+    );
+    let same_address = PBX.replace("10.9.0.2", "10.9.0.1") + "transport = \"tcp\"\n";
+    assert_eq!(sip(&format!("{CARRIER}{same_address}")).trunks.peers.len(), 2, "told apart by their transport");
+}
+
+#[test]
+fn a_peer_needs_a_media_address_of_its_ip_version() {
+    let text = format!("{FRONT}{LISTEN}{CARRIER}target = \"fd00::7\"\n").replace(", \"fd00::1\"]\nports", "]\nports");
+    let expected = "line 7, `peer.media`: there is no media address of IPv6, which this peer is reached over; add one to `media.addresses`, or take one of 10.0.0.1 here";
+    assert_eq!(Config::parse(&text).expect_err("no address").to_string(), expected);
+    assert_eq!(
+        Config::parse(&(text + "media = \"10.0.0.1\"\n")).expect("named").sip.expect("SIP").trunks.peers[0].media,
+        0
+    );
+}
+
+#[test]
+fn wrong_groups_are_told_with_line_and_key() {
+    let text = format!("{LISTEN}{CARRIER}{PBX}[[group]]\nname = \"all\"\n");
+    let numbers = "write it in digits, without quotes";
+    all_problems(
+        &text,
+        &[
+            (
+                "",
+                r#"line 15, `group.peers`: this is missing; write for example peers = ["carrier", "carrier-2"], the one to try first in front"#,
+            ),
+            (
+                "peers = []",
+                r#"line 17, `group.peers`: this list is empty; write for example peers = ["carrier", "carrier-2"], the one to try first in front"#,
+            ),
+            (
+                "peers = [\"pbx\",\n\"carier\"]",
+                r#"line 18, `group.peers`: there is no peer "carier"; did you mean "carrier"?"#,
+            ),
+            (
+                "peers = [\"elsewhere\"]",
+                r#"line 17, `group.peers`: there is no peer "elsewhere"; known here: carrier, pbx"#,
+            ),
+            (
+                "peers = [\"all\"]",
+                r#"line 17, `group.peers`: "all" is a group, on line 16, and only peers can stand here; write the names of its peers"#,
+            ),
+            (
+                "peers = [\"pbx\", \"pbx\"]",
+                "line 17, `group.peers`: this peer stands here twice; remove one, or add up their weights",
+            ),
+            (
+                "peers = [\"pbx\", { peer = \"carrier\" }]",
+                "line 17, `group.peers`: some of these peers have a priority, and some their place in the list; write all as names, or all as { peer = …, priority = … }",
+            ),
+            (
+                "peers = [{ weight = 1 }]",
+                r#"line 17, `group.peers.peer`: this is missing; write for example peer = "carrier""#,
+            ),
+            (
+                "peers = [{ peer = \"pbx\", weight = 0 }]",
+                &format!("line 17, `group.peers.weight`: expected a number from 1 to 65535, found 0; {numbers}"),
+            ),
+            (
+                "peers = [{ peer = \"pbx\", priority = 65536 }]",
+                &format!("line 17, `group.peers.priority`: expected a number from 0 to 65535, found 65536; {numbers}"),
+            ),
+            (
+                "peers = [\"pbx\"]\n[[group]]\nname = \"pbx\"\npeers = [\"pbx\"]",
+                r#"line 19, `group.name`: "pbx" is the name of a peer already, on line 12; each peer and each group needs a name of its own"#,
+            ),
+        ],
+    );
+}
+
+#[test]
+fn wrong_routes_are_told_with_line_and_key() {
+    let text = format!("{LISTEN}{CARRIER}{PBX}[[route]]\nto = \"pbx\"\n");
+    all_problems(
+        &text,
+        &[
+            ("from = []", "line 17, `route.from`: this list is empty; leave the key out to take calls of all peers"),
+            ("from = [\"pxb\"]", r#"line 17, `route.from`: there is no peer "pxb"; did you mean "pbx"?"#),
+            (
+                "prefix = \"\"",
+                r#"line 17, `route.prefix`: expected 1 to 64 characters without spaces, in quotes, found ""; write it like "+49", or leave the key out"#,
+            ),
+            (
+                "prefix = \"1\"\nnumber = '1.*'",
+                "line 18, `route.number`: a route takes numbers by `prefix` or by `number`, not by both; remove one: an expression can begin with the prefix",
+            ),
+            (
+                "prefix = \"1\"\nreplace = \"$1\"",
+                "line 18, `route.replace`: there is no `number` whose groups this could name; write one, like number = '00(.*)', or use `strip` and `prepend`",
+            ),
+            (
+                "number = '(1'",
+                r#"line 17, `route.number`: "(1" is no regular expression: found open group without closing ')'; write it in single quotes, like '00(\d+)'"#,
+            ),
+            (
+                "number = '0(.*)'\nreplace = '$10'",
+                r#"line 18, `route.replace`: "0(.*)" has no group "10"; groups are in ( ), the first is $1; in front of digits or letters it is ${1}"#,
+            ),
+            (
+                "strip = 65",
+                "line 17, `route.strip`: expected a number from 0 to 64, found 65; write it in digits, without quotes",
+            ),
+            (
+                "[[route]]\nprefix = \"1\"",
+                r#"line 17, `route.to`: this is missing; write for example to = "carriers", a group or a peer"#,
+            ),
+            (
+                "[[route]]\nto = \"carriers\"",
+                r#"line 18, `route.to`: there is no group or peer "carriers"; did you mean "carrier"?"#,
+            ),
+        ],
+    );
+    let alone = problems(&format!("{LISTEN}[[route]]\nto = \"pbx\"\n"));
+    assert_eq!(
+        alone,
+        r#"line 8, `route.to`: there is no group or peer "pbx"; there is none yet: write a [[peer]] section with this name"#
+    );
+}
+
+#[test]
+fn every_problem_is_told_at_once_and_once() {
+    let text = format!(
+        "listen = [\"udp:10.0.0.1\"]\nring = 1\n{CARRIER}transport = \"tls\"\nlearn = 1\n\
+         [[peer]]\nname = \"pbx\"\n[[group]]\nname = \"all\"\npeers = [\"pbx\", \"carriers\"]\n\
+         [[route]]\nfrom = [\"pbx\"]\nnumber = '['\nto = \"none\"\n"
+    );
+    let error = Config::parse(&format!("{FRONT}{text}")).expect_err("all wrong");
+    let keys: Vec<_> = error.problems.iter().map(|it| (it.line, it.key.as_str())).collect();
+    let expected = [
+        (6, "sip.listen"),
+        (7, "sip.ring"),
+        (13, "peer.learn"),
+        (14, "peer.addresses"),
+        (14, "peer.side"),
+        (18, "group.peers"),
+        (21, "route.number"),
+        (22, "route.to"),
+    ];
+    assert_eq!(keys, expected, "{error}");
+}
+
+#[test]
+fn only_addresses_and_certificates_of_sip_take_a_restart() {
+    let keys = |new: &str, old: &str| {
+        let parse = |text: &str| Config::parse(text).unwrap_or_else(|error| panic!("{text}\n{error}"));
+        let problems = parse(new).needs_restart(&parse(old));
+        problems.into_iter().map(|it| (it.line, it.key)).collect::<Vec<_>>()
+    };
+    let old = format!("{FRONT}{LISTEN}tls = {{ certificate = \"/a\", key = \"/b\" }}\n{CARRIER}");
+    assert_eq!(keys(&old.replace(", \"udp:[fd00::1]:5060\"", ""), &old), [(6, "sip.listen".into())]);
+    let other = old.replace("\"/a\"", "\"/c\"").replace("\"/b\"", "\"/d\"");
+    assert_eq!(keys(&other, &old), [(7, "sip.tls.certificate".into()), (7, "sip.tls.key".into())]);
+    let without = FRONT.replace("[sip]\n", "");
+    let all = ["sip.listen", "sip.tls.certificate", "sip.tls.key"];
+    assert_eq!(keys(&without, &old), all.map(|key| (1, key.to_owned())));
+    let more = old.replace("[[peer]]", "ring = 200\ncalls = 3\nmedia-timeout = 9\n[[peer]]");
+    let more = format!("{more}options = 5\n{PBX}[[route]]\nto = \"pbx\"\n");
+    assert_eq!(keys(&more, &old), []);
+}
+
+#[test]
+fn a_configuration_succeeds_another_with_its_limits_and_its_peers_in_their_places() {
+    let old = sip(&format!("{CARRIER}{PBX}"));
+    let new = sip(&format!("ring = 200\ncalls = 5\n{PBX}[[route]]\nto = \"pbx\"\n"));
+    let next = new.succeed(&old);
+    assert_eq!((next.limits, next.trunks.calls_max), (new.limits, Some(5)));
+    let names: Vec<_> = next.trunks.peers.iter().map(|peer| (peer.name.as_str(), peer.is_former())).collect();
+    assert_eq!(names, [("carrier", true), ("pbx", false)]);
+    assert_eq!(next.trunks.groups[0].members, [member(1, 1, 1)]);
+    assert_eq!(old.succeed(&old), old);
+}
+
+#[test]
+fn a_huge_file_is_refused_in_no_time() {
+    let peers: String = (0..20_000).map(|it| CARRIER.replace("carrier", &format!("carrier-{it}"))).collect();
+    let names: String = (0..70_000).map(|it| format!("\"carier-{it}\", ")).collect();
+    let group = format!("[[group]]\nname = \"all\"\npeers = [{names}]\n");
+    let routes = "[[route]]\nfrom = [\"carier\"]\nnumber = '\\d{1,15}'\nto = \"al\"\n".repeat(20_000);
+    let listen: String = (1..=20_000).map(|port| format!("\"udp:10.0.0.9:{port}\", ")).collect();
+    let text = format!("{FRONT}listen = [{listen}]\n{peers}{group}{routes}");
+    let error = Config::parse(&text).expect_err("far too much");
+    assert_eq!(
+        error.problems[0].to_string(),
+        "line 6, `sip.listen`: 20000 SIP addresses, and a node has at most 64; give the rest to another node"
+    );
+    let told = |text: &str| error.problems.iter().any(|problem| problem.wrong == text);
+    assert!(told("20000 peers, and a node has at most 1000") && told("20000 routes, and a node has at most 10000"));
+}
