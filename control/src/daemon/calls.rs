@@ -1,8 +1,10 @@
 //! What is asked of calls and peers.
 
+use std::sync::Arc;
+
 use tokio::task::JoinSet;
 use tracing::info;
-use undertone_control_core::{call::CallId, trunk::PeerIndex};
+use undertone_control_core::{Config, call::CallId, trunk::PeerIndex};
 
 use super::Daemon;
 use crate::{
@@ -24,6 +26,25 @@ impl Daemon {
         }
         *self.sip.borrow_mut() = Some(sip);
         Ok(())
+    }
+
+    /// Has calls routed by a new configuration. Those that run go on.
+    pub(super) fn apply_sip(&self, mut new: Config, did: &mut Vec<String>) -> Config {
+        let old = self.config.borrow().sip.clone();
+        let (Some(sip), Some(old), Some(wanted)) = (&*self.sip.borrow(), old, new.sip.clone()) else { return new };
+        if wanted.trunks == old.trunks && wanted.limits == old.limits {
+            return new;
+        }
+        let next = wanted.succeed(&old);
+        let (trunks, limits) = (Arc::new(next.trunks.clone()), next.limits);
+        sip.drive(|element| element.set_trunks(trunks, limits, now()));
+        did.push(format!(
+            "calls are routed anew: {} peers, {} routes",
+            wanted.trunks.peers.len(),
+            wanted.trunks.routes.len()
+        ));
+        new.sip = Some(next);
+        new
     }
 
     pub(super) fn answer_calls(&self) -> Answer {

@@ -49,7 +49,8 @@ impl Daemon {
 
     fn apply(&self, new: Config) -> Result<Vec<String>, Refusal> {
         let before = self.configured.borrow().clone();
-        let did = self.make(&before, &new.relays);
+        let mut did = self.make(&before, &new.relays);
+        let new = self.apply_sip(new, &mut did);
         *self.config.borrow_mut() = new;
         let problems = self.problems.borrow();
         if problems.is_empty() {

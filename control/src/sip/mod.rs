@@ -24,7 +24,7 @@ use tokio::{
 };
 use tracing::{debug, info, warn};
 use undertone_control_core::{
-    call::{CallId, Cause, Ports, Record},
+    call::{CallId, Cause, Ports, Record, Snapshot},
     element::{Element, Event, Limits, Output},
     sip::{
         Flow, Transport,
@@ -53,7 +53,16 @@ struct Shared {
     sooner: Notify,
     /// When it wants to be looked at, as far as its timer knows.
     armed: RefCell<Nanos>,
-    ended: RefCell<Vec<Box<dyn FnMut(&Record)>>>,
+    ledger: RefCell<Option<Box<dyn Ledger>>>,
+}
+
+/// Who writes down what calls are and were.
+pub(crate) trait Ledger {
+    /// A call that is up has changed, or is new.
+    fn keep(&mut self, call: &Snapshot);
+
+    /// A call is over.
+    fn ended(&mut self, record: &Record);
 }
 
 /// The time that the element has.
@@ -86,7 +95,7 @@ impl Sip {
             streams: Streams::default(),
             sooner: Notify::new(),
             armed: RefCell::new(Nanos(u64::MAX)),
-            ended: RefCell::default(),
+            ledger: RefCell::default(),
         };
         let sip = Self { shared: Rc::new(shared) };
         for number in 0..sip.shared.datagrams.len() {
@@ -99,9 +108,9 @@ impl Sip {
         Ok(sip)
     }
 
-    /// Has every record of a call that ends told to somebody.
-    pub(crate) fn on_ended(&self, tell: impl FnMut(&Record) + 'static) {
-        self.shared.ended.borrow_mut().push(Box::new(tell));
+    /// Has calls written down from now on.
+    pub(crate) fn set_ledger(&self, ledger: impl Ledger + 'static) {
+        *self.shared.ledger.borrow_mut() = Some(Box::new(ledger));
     }
 
     /// Looks at the element.
@@ -117,6 +126,7 @@ impl Sip {
             match output {
                 Some(Output::Send(sending)) => self.send(sending),
                 Some(Output::Event(event)) => self.tell(&event),
+                Some(Output::Keep(call)) => self.keep(call),
                 Some(Output::Ended(record)) => self.ended(&record),
                 None => break,
             }
@@ -169,8 +179,15 @@ impl Sip {
         let (status, seconds) = (record.cause.status, record.lasted_ns as f64 / 1e9);
         let [caller, callee] = &record.peers;
         info!(call = %record.id, caller, callee, dialled = record.dialled, status, by, seconds, "call ended");
-        for tell in self.shared.ended.borrow_mut().iter_mut() {
-            tell(record);
+        if let Some(ledger) = self.shared.ledger.borrow_mut().as_mut() {
+            ledger.ended(record);
+        }
+    }
+
+    fn keep(&self, call: CallId) {
+        let Some(snapshot) = self.with(|element| element.snapshot(call)) else { return };
+        if let Some(ledger) = self.shared.ledger.borrow_mut().as_mut() {
+            ledger.keep(&snapshot);
         }
     }
 

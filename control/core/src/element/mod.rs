@@ -282,6 +282,15 @@ impl<M: Media> Element<M> {
         (self.servers.len(), self.clients.len())
     }
 
+    /// Works by another configuration from now on. Running calls go on: `trunks` has the peers of before in their places
+    /// ([`Trunks::succeed`]).
+    pub fn set_trunks(&mut self, trunks: Arc<Trunks>, limits: Limits, now: Nanos) {
+        self.peers.resize(trunks.peers.len(), PeerState::default());
+        self.trunks = trunks;
+        self.limits = limits;
+        self.start_health(now);
+    }
+
     /// Takes no new calls from now on, or again. Those that run go on.
     pub const fn set_draining(&mut self, draining: bool) {
         self.draining = draining;
