@@ -5,7 +5,9 @@ use std::{fmt::Write as _, path::PathBuf};
 use serde_json::json;
 use undertone_control_core::{
     Config,
+    config::Sip,
     names::{Named as _, PathChoice},
+    trunk::Side,
 };
 
 use super::{
@@ -58,7 +60,7 @@ fn summary(config: &Config, args: &Args) -> String {
         None => "nothing is pinned: streams end with the daemon".into(),
         Some(pins) => pins.display().to_string(),
     };
-    let rows = [
+    let mut rows = vec![
         ("media addresses", addresses.join(", ")),
         ("media ports", format!("{} ({} in all)", media.ports, grouped(ports as u64))),
         ("interfaces", interfaces),
@@ -67,12 +69,27 @@ fn summary(config: &Config, args: &Args) -> String {
         ("control socket", config.control.socket.display().to_string()),
         ("relays", format!("{} ({} copies)", config.relays.len(), copies(config))),
     ];
+    rows.extend(config.sip.iter().flat_map(sip_rows));
     let mut text = format!("{} is right\n", args.config.display());
     for (what, value) in rows {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  {what:<16}{value}");
     }
     text
+}
+
+fn sip_rows(sip: &Sip) -> [(&'static str, String); 3] {
+    let trunks = &sip.trunks;
+    let ours = trunks.peers.iter().filter(|peer| peer.side == Side::OnNet).count();
+    [
+        ("SIP addresses", listeners(sip).join(", ")),
+        ("peers", format!("{} ({ours} on-net, {} off-net)", trunks.peers.len(), trunks.peers.len() - ours)),
+        ("routes", trunks.routes.len().to_string()),
+    ]
+}
+
+fn listeners(sip: &Sip) -> Vec<String> {
+    sip.trunks.listeners.iter().map(ToString::to_string).collect()
 }
 
 fn summary_json(config: &Config) -> serde_json::Value {
@@ -87,9 +104,35 @@ fn summary_json(config: &Config) -> serde_json::Value {
         "socket": config.control.socket,
         "relays": config.relays.len(),
         "copies": copies(config),
+        "sip": config.sip.as_ref().map(|sip| json!({
+            "listen": listeners(sip),
+            "peers": sip.trunks.peers.len(),
+            "routes": sip.trunks.routes.len(),
+        })),
     })
 }
 
 fn copies(config: &Config) -> usize {
     config.relays.iter().map(|relay| relay.from_a.copies.len() + relay.from_b.copies.len()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: &str = include_str!("../../undertone.example.toml");
+
+    #[test]
+    fn the_summary_says_whom_calls_are_traded_with() {
+        let mut config = Config::parse(EXAMPLE).expect("the example");
+        let args = Args { config: "undertone.toml".into(), file_only: true, json: false };
+        let text = summary(&config, &args);
+        let expected = "  SIP addresses   udp:192.0.2.10:5060, tcp:192.0.2.10:5060, tls:192.0.2.10:5061, \
+                        udp:[2001:db8::10]:5060\n  peers           3 (1 on-net, 2 off-net)\n  routes          3\n";
+        assert!(text.ends_with(expected), "{text}");
+        assert_eq!(summary_json(&config)["sip"]["routes"], 3);
+        config.sip = None;
+        assert!(!summary(&config, &args).contains("SIP"));
+        assert_eq!(summary_json(&config)["sip"], json!(null));
+    }
 }
