@@ -6,6 +6,7 @@ mod document;
 mod error;
 mod media;
 mod relay;
+mod storage;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -22,6 +23,7 @@ use self::document::Document;
 pub use self::{
     error::{ConfigError, Problem},
     relay::rtcp_of,
+    storage::{DATABASE_DEFAULT, Storage},
 };
 use crate::names::PathChoice;
 
@@ -37,6 +39,8 @@ pub struct Config {
     pub media: Media,
     /// `[control]`.
     pub control: Control,
+    /// `[storage]`.
+    pub storage: Storage,
     /// `[[relay]]`, with the RTCP relays that belong to them.
     pub relays: Vec<StaticRelay>,
     lines: BTreeMap<String, usize>,
@@ -106,8 +110,8 @@ impl Config {
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let document = Document::parse(text)?;
         let read = read(&document);
-        let ((media, control, relays), lines) = document.finish(read)?;
-        Ok(Self { media, control, relays, lines })
+        let ((media, control, storage, relays), lines) = document.finish(read)?;
+        Ok(Self { media, control, storage, relays, lines })
     }
 
     /// What keeps this configuration from taking the place of `running` in a daemon that goes on: values that are
@@ -124,6 +128,7 @@ impl Config {
             ("media.mixer.interface", new.mixer_interface == old.mixer_interface),
             ("media.mixer.address", new.mixer_address == old.mixer_address),
             ("control.socket", self.control == running.control),
+            ("storage.path", self.storage.path == running.storage.path),
         ];
         let changed = fixed.into_iter().filter(|(_, same)| !same);
         changed
@@ -137,15 +142,16 @@ impl Config {
     }
 }
 
-fn read(document: &Document<'_>) -> Option<(Media, Control, Vec<StaticRelay>)> {
+fn read(document: &Document<'_>) -> Option<(Media, Control, Storage, Vec<StaticRelay>)> {
     let root = document.root();
     let media = root
         .required_section("media", r#"[media] with addresses = ["192.0.2.10"] and ports = "20000-39999" below"#)
         .and_then(|section| Media::read(&section));
     let control = Control::read(root.section("control"));
+    let storage = Storage::read(root.section("storage"));
     let relays = relay::read(&root.sections("relay"), media.as_ref());
     root.finish();
-    Some((media?, control?, relays))
+    Some((media?, control?, storage?, relays))
 }
 
 impl Control {
