@@ -1,6 +1,7 @@
 //! Undertone's program: the daemon, and the commands that speak with it.
 //!
-//! [`daemon`] is `undertone run`; [`cli`] is everything an operator types; [`protocol`] is what they say to each other.
+//! [`daemon`] is `undertone run`; [`cli`] is everything an operator types; [`protocol`] is what they say to each other;
+//! [`storage`] is what stays of calls.
 
 #![forbid(unsafe_code)]
 
@@ -9,6 +10,8 @@ mod daemon;
 mod failure;
 mod pcap;
 mod protocol;
+#[cfg_attr(not(test), expect(dead_code, reason = "records are read here; what writes them comes with the SIP sockets"))]
+mod storage;
 
 use std::process::ExitCode;
 

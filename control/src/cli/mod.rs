@@ -6,6 +6,7 @@ mod client;
 mod copy;
 mod divert;
 mod output;
+mod records;
 mod relay;
 mod reload;
 mod run;
@@ -71,6 +72,7 @@ enum Command {
     Status(status::Args),
     Streams(streams::Args),
     Capture(capture::Args),
+    Records(records::Args),
     #[command(subcommand)]
     Relay(relay::Command),
     #[command(subcommand)]
@@ -90,6 +92,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Command::Status(args) => status::run(&args, connect()?),
         Command::Streams(args) => streams::run(&args, connect()?),
         Command::Capture(args) => capture::run(&args, connect()?),
+        Command::Records(args) => records::run(&args),
         Command::Relay(command) => relay::run(&command, connect()?),
         Command::Copy(command) => copy::run(&command, connect()?),
         Command::Divert(args) => divert::run(&args, connect()?),

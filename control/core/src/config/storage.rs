@@ -85,10 +85,7 @@ mod tests {
                 "[storage]\nkeep-days = 0",
                 "line 6, `storage.keep-days`: expected a number from 1 to 36525, found 0; write it in digits, without quotes",
             ),
-            (
-                "[storage]\nkeep-day = 1",
-                "line 6, `storage.keep-day`: there is no such key; did you mean `keep-days`?",
-            ),
+            ("[storage]\nkeep-day = 1", "line 6, `storage.keep-day`: there is no such key; did you mean `keep-days`?"),
         ];
         for (text, expected) in table {
             assert_eq!(config(text).expect_err(text), expected);
