@@ -1,6 +1,7 @@
 //! Undertone's program: the daemon, and the commands that speak with it.
 //!
-//! [`daemon`] is `undertone run`; [`cli`] is everything an operator types; [`protocol`] is what they say to each other.
+//! [`daemon`] is `undertone run`; [`cli`] is everything an operator types; [`protocol`] is what they say to each other;
+//! [`storage`] is what stays of calls.
 
 #![forbid(unsafe_code)]
 
@@ -10,6 +11,7 @@ mod failure;
 mod pcap;
 mod protocol;
 mod sip;
+mod storage;
 
 use std::process::ExitCode;
 

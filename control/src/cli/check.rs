@@ -67,6 +67,7 @@ fn summary(config: &Config, args: &Args) -> String {
         ("path", media.path.name().into()),
         ("pins", pins),
         ("control socket", config.control.socket.display().to_string()),
+        ("call records", format!("{}, kept for {} days", config.storage.path.display(), config.storage.keep_days)),
         ("relays", format!("{} ({} copies)", config.relays.len(), copies(config))),
     ];
     rows.extend(config.sip.iter().flat_map(sip_rows));
@@ -102,6 +103,8 @@ fn summary_json(config: &Config) -> serde_json::Value {
         "groups": media.groups,
         "pins": media.pins,
         "socket": config.control.socket,
+        "database": config.storage.path,
+        "keep_days": config.storage.keep_days,
         "relays": config.relays.len(),
         "copies": copies(config),
         "sip": config.sip.as_ref().map(|sip| json!({

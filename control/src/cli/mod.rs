@@ -9,6 +9,7 @@ mod divert;
 mod drain;
 mod output;
 mod peers;
+mod records;
 mod relay;
 mod reload;
 mod run;
@@ -78,6 +79,7 @@ enum Command {
     Hangup(calls::HangupArgs),
     Drain(drain::Args),
     Capture(capture::Args),
+    Records(records::Args),
     #[command(subcommand)]
     Relay(relay::Command),
     #[command(subcommand)]
@@ -101,6 +103,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Command::Hangup(args) => calls::hang_up(args, connect()?),
         Command::Drain(args) => drain::run(&args, connect()?),
         Command::Capture(args) => capture::run(&args, connect()?),
+        Command::Records(args) => records::run(&args),
         Command::Relay(command) => relay::run(&command, connect()?),
         Command::Copy(command) => copy::run(&command, connect()?),
         Command::Divert(args) => divert::run(&args, connect()?),

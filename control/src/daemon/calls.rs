@@ -1,6 +1,6 @@
 //! What is asked of calls and peers.
 
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
 
 use tokio::task::JoinSet;
 use tracing::info;
@@ -10,7 +10,8 @@ use super::Daemon;
 use crate::{
     failure::Failure,
     protocol::{Answer, CallView, Code, PeerView, Refusal, side},
-    sip::{Sip, now},
+    sip::{Book, Sip, now, take_up},
+    storage::Storage,
 };
 
 impl Daemon {
@@ -19,12 +20,17 @@ impl Daemon {
         let config = self.config.borrow();
         let Some(sip) = &config.sip else { return Ok(()) };
         let media = (config.media.addresses.as_slice(), config.media.ports.first, config.media.ports.last);
-        let sip = Sip::start(sip.trunks.clone(), sip.limits, self.dataplane.clone(), media, tasks)?;
+        let taking = Sip::start(sip.trunks.clone(), sip.limits, self.dataplane.clone(), media, tasks)?;
+        let storage = Rc::new(Storage::open(&config.storage.path, config.storage.keep_days)?);
+        take_up(&taking, &storage, &self.dataplane)?;
+        taking.leave_alone(self.dataplane.reports().into_iter().map(|report| report.at));
+        taking.set_ledger(Book(Rc::clone(&storage)));
+        *self.storage.borrow_mut() = Some(storage);
         let listeners = config.sip.iter().flat_map(|sip| &sip.trunks.listeners);
         for listener in listeners {
             info!(transport = %listener.transport, address = %listener.address, "SIP");
         }
-        *self.sip.borrow_mut() = Some(sip);
+        *self.sip.borrow_mut() = Some(taking);
         Ok(())
     }
 

@@ -31,7 +31,7 @@ pub(crate) use self::{
     log::Format as LogFormat,
     open::{check_host, read_config},
 };
-use crate::{failure::Failure, sip::Sip};
+use crate::{failure::Failure, sip::Sip, storage::Storage};
 
 /// What `undertone run` is told beside its configuration.
 #[derive(Clone, Debug)]
@@ -59,6 +59,8 @@ struct Daemon {
     captures: Cell<usize>,
     /// Calls, where the configuration has SIP.
     sip: RefCell<Option<Sip>>,
+    /// What is written down of them.
+    storage: RefCell<Option<Rc<Storage>>>,
     started: Instant,
 }
 
@@ -93,6 +95,7 @@ impl Daemon {
             problems: RefCell::default(),
             captures: Cell::new(0),
             sip: RefCell::default(),
+            storage: RefCell::default(),
             started: Instant::now(),
         }
     }

@@ -51,6 +51,9 @@ impl Daemon {
         let before = self.configured.borrow().clone();
         let mut did = self.make(&before, &new.relays);
         let new = self.apply_sip(new, &mut did);
+        if let Some(storage) = &*self.storage.borrow() {
+            storage.set_keep_days(new.storage.keep_days);
+        }
         *self.config.borrow_mut() = new;
         let problems = self.problems.borrow();
         if problems.is_empty() {

@@ -4,6 +4,7 @@
 //! into a table. What the element wants sent is sent at once; a datagram that the kernel has no room for is lost, as
 //! networks lose them, and a connection whose peer does not read is closed.
 
+mod ledger;
 mod media;
 mod streams;
 mod udp;
@@ -36,6 +37,7 @@ use undertone_control_core::{
 };
 use undertone_dataplane::{Dataplane, monotonic_ns};
 
+pub(crate) use self::ledger::{Book, take_up};
 use self::{media::DataplaneMedia, streams::Streams, udp::Datagrams};
 use crate::failure::Failure;
 
@@ -83,11 +85,7 @@ impl Sip {
         let listening = streams::open(&trunks)?;
         let seed = seed()?;
         let (addresses, first, last) = media;
-        let mut ports = Ports::new(addresses, first, last);
-        for report in dataplane.reports() {
-            // Ports of relays that are not calls', and of calls from before.
-            ports.claim(report.at.ip(), report.at.port() & !1);
-        }
+        let ports = Ports::new(addresses, first, last);
         let element = Element::new(Arc::new(trunks), limits, DataplaneMedia(dataplane), ports, seed, now());
         let shared = Shared {
             element: RefCell::new(element),
@@ -106,6 +104,15 @@ impl Sip {
         }
         tasks.spawn_local(keep_time(sip.clone()));
         Ok(sip)
+    }
+
+    /// Leaves media ports alone that relays have which are no calls'.
+    pub(crate) fn leave_alone(&self, at: impl IntoIterator<Item = SocketAddr>) {
+        self.drive(|element| {
+            for port in at {
+                element.claim_port(port);
+            }
+        });
     }
 
     /// Has calls written down from now on.

@@ -1,4 +1,4 @@
-//! What has to be known of a call that is up, should the daemon be started again in the middle of it.
+//! What has to be known of a call, should the daemon be started again in the middle of it.
 //!
 //! Its media runs on in the data plane. With this, its parties' requests still find each other, and its record is written.
 
@@ -15,11 +15,13 @@ use crate::{
     trunk::Trunks,
 };
 
-/// A call that is up, as it is kept.
+/// A call, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// Its name.
     pub id: String,
+    /// Whether it was up. One that was not cannot go on without its INVITE.
+    pub(crate) is_up: bool,
     pub(super) dialled: String,
     pub(super) sip_call_id: Text,
     pub(super) legs: [KeptLeg; 2],
@@ -77,12 +79,12 @@ impl Text {
 }
 
 impl Snapshot {
-    /// A call that is up; `None` before.
+    /// A call, as it is now.
     pub(crate) fn of(call: &Call, trunks: &Trunks) -> Option<Self> {
         let leg = |role| Some(KeptLeg::of(call.leg(role), trunks.peer(call.leg(role).peer)?.name.clone()));
-        (call.phase == Phase::Up).then_some(())?;
         Some(Self {
             id: call.id.to_string(),
+            is_up: call.phase == Phase::Up,
             dialled: call.dialled.clone(),
             sip_call_id: Text::of(&call.sip_call_id),
             legs: [leg(Role::Caller)?, leg(Role::Callee)?],
@@ -91,6 +93,12 @@ impl Snapshot {
             rang_ns: call.rang.map(|at| at.0),
             answered_ns: call.answered.map(|at| at.0),
         })
+    }
+
+    /// The media ports that its relays are at, one for each.
+    pub fn relays(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        let rtcp = |rtp: SocketAddr| SocketAddr::new(rtp.ip(), rtp.port().saturating_add(1));
+        self.lines.iter().filter_map(|line| line.ports[0]).flat_map(move |rtp| [rtp, rtcp(rtp)])
     }
 
     /// The call again; `None` when a peer of it is no longer configured. Its media is still to be found.

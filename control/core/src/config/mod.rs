@@ -8,6 +8,7 @@ mod media;
 mod relay;
 mod section;
 mod sip;
+mod storage;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -25,6 +26,7 @@ pub use self::{
     error::{ConfigError, Problem},
     relay::rtcp_of,
     sip::{Sip, Tls},
+    storage::{DATABASE_DEFAULT, Storage},
 };
 use crate::names::PathChoice;
 
@@ -42,6 +44,8 @@ pub struct Config {
     pub control: Control,
     /// `[sip]`, with `[[peer]]`, `[[group]]` and `[[route]]`; `None` does without SIP.
     pub sip: Option<Sip>,
+    /// `[storage]`.
+    pub storage: Storage,
     /// `[[relay]]`, with the RTCP relays that belong to them.
     pub relays: Vec<StaticRelay>,
     lines: BTreeMap<String, usize>,
@@ -111,8 +115,8 @@ impl Config {
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let document = Document::parse(text)?;
         let read = read(&document);
-        let ((media, control, sip, relays), lines) = document.finish(read)?;
-        Ok(Self { media, control, sip, relays, lines })
+        let ((media, control, storage, sip, relays), lines) = document.finish(read)?;
+        Ok(Self { media, control, storage, sip, relays, lines })
     }
 
     /// What keeps this configuration from taking the place of `running` in a daemon that goes on: values that are
@@ -136,6 +140,7 @@ impl Config {
             ("sip.tls.certificate", certificate(self) == certificate(running)),
             ("sip.tls.key", key(self) == key(running)),
             ("control.socket", self.control == running.control),
+            ("storage.path", self.storage.path == running.storage.path),
         ];
         let changed = fixed.into_iter().filter(|(_, same)| !same);
         changed
@@ -149,16 +154,17 @@ impl Config {
     }
 }
 
-fn read(document: &Document<'_>) -> Option<(Media, Control, Option<Sip>, Vec<StaticRelay>)> {
+fn read(document: &Document<'_>) -> Option<(Media, Control, Storage, Option<Sip>, Vec<StaticRelay>)> {
     let root = document.root();
     let media = root
         .required_section("media", r#"[media] with addresses = ["192.0.2.10"] and ports = "20000-39999" below"#)
         .and_then(|section| Media::read(&section));
     let control = Control::read(root.section("control"));
+    let storage = Storage::read(root.section("storage"));
     let sip = sip::read(&root, media.as_ref());
     let relays = relay::read(&root.sections("relay"), media.as_ref());
     root.finish();
-    Some((media?, control?, sip, relays))
+    Some((media?, control?, storage?, sip, relays))
 }
 
 impl Control {

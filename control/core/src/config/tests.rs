@@ -183,7 +183,10 @@ fn the_other_sections_are_read_as_strictly() {
             r#"line 6, `control.socket`: expected the path of a socket, from / on, at most 103 bytes, found "undertone.sock"; write it like "/run/undertone/undertone.sock""#,
         ),
         ("[controls]\nsocket = 1", "line 5, `controls`: there is no such key; did you mean `control`?"),
-        ("[log]", "line 5, `log`: there is no such key; known here: media, control, sip, peer, group, route, relay"),
+        (
+            "[log]",
+            "line 5, `log`: there is no such key; known here: media, control, storage, sip, peer, group, route, relay",
+        ),
         (
             "[relay]\na = 1",
             "line 5, `relay`: expected [[relay]] sections, found a section; write [[relay]], in two brackets, above each",

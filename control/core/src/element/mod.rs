@@ -23,7 +23,7 @@ mod uris;
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap, VecDeque},
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     sync::Arc,
 };
 
@@ -52,7 +52,7 @@ pub enum Output {
     Send(Sending),
     /// Tell whoever wants to know.
     Event(Event),
-    /// Keep what there is of a call that is up, in place of what was kept: [`Element::snapshot`].
+    /// Keep what there is of a call, in place of what was kept: [`Element::snapshot`].
     Keep(CallId),
     /// Keep what is left of a call, and nothing else of it.
     Ended(Box<Record>),
@@ -272,6 +272,11 @@ impl<M: Media> Element<M> {
         &mut self.media
     }
 
+    /// Gives the pair that a media port belongs to to no call, because something else has it.
+    pub fn claim_port(&mut self, at: SocketAddr) {
+        self.ports.claim(at.ip(), at.port() & !1);
+    }
+
     /// How many pairs of media ports are in use, and how many there are.
     pub fn ports_used(&self) -> (usize, usize) {
         self.ports.used()
@@ -311,15 +316,15 @@ impl<M: Media> Element<M> {
         self.peers.get(peer.0 as usize).map_or(0, |state| state.calls)
     }
 
-    /// What is to be kept of a call; `None` when it is not up.
+    /// What is to be kept of a call; `None` when there is no such call.
     pub fn snapshot(&self, id: CallId) -> Option<Snapshot> {
         Snapshot::of(self.calls.get(&id)?, &self.trunks)
     }
 
-    /// Takes up a call from before the daemon was started. False when its peers are not configured any more: what it has
-    /// in the data plane is for the caller to end.
+    /// Takes up a call from before the daemon was started. False when that was not up, or its peers are not configured any
+    /// more: what it has in the data plane ([`Snapshot::relays`]) is for the caller to end.
     pub fn restore(&mut self, snapshot: &Snapshot) -> bool {
-        let Some(mut call) = snapshot.call(&self.trunks) else { return false };
+        let Some(mut call) = snapshot.call(&self.trunks).filter(|_| snapshot.is_up) else { return false };
         let manners = Role::BOTH.map(|role| self.trunks.peer(call.leg(role).peer).map(invite::manner));
         let [Some(caller), Some(callee)] = &manners else { return false };
         let failures = call.session.restore(snapshot, [caller, callee], &mut self.ports, &mut self.media);
@@ -335,7 +340,8 @@ impl<M: Media> Element<M> {
 
     /// A call has changed in a way that has to be kept.
     fn changed(&mut self, id: CallId) {
-        if self.calls.get(&id).is_some_and(|call| call.phase == Phase::Up) {
+        let has_media = |call: &Call| call.session.streams().next().is_some();
+        if self.calls.get(&id).is_some_and(|call| call.phase == Phase::Up || has_media(call)) {
             self.outputs.push_back(Output::Keep(id));
         }
     }

@@ -88,6 +88,7 @@ impl<M: Media> Element<M> {
                 Err(_) => response.set_body(Vec::new()),
             }
         }
+        self.changed(id);
         if let Some(server) = server {
             self.respond_through(now, server, response);
         }

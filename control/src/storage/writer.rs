@@ -1,0 +1,287 @@
+//! The thread that owns the writing connection.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::{Duration, Instant, SystemTime},
+};
+
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, named_params};
+use tracing::{error, info, warn};
+use undertone_control_core::{
+    call::{CallId, Record, Role, StreamRecord},
+    trunk::Side,
+};
+
+use super::{
+    error::StorageError,
+    queue::{Entry, Queue, Wake},
+};
+
+/// How long to wait after a failed attempt; doubled each time.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+/// The longest that it gets.
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// How often old records are removed.
+const CLEANING_INTERVAL: Duration = Duration::from_secs(3_600);
+/// Records removed in one transaction: those that come meanwhile wait for no more than that.
+pub(super) const CLEANING_BATCH: usize = 500;
+
+const DAY_MS: i64 = 86_400_000;
+
+/// All that is ever asked of the writing connection.
+pub(super) const STATEMENTS: [&str; 5] = [INSERT_CALL, INSERT_STREAM, KEEP, FORGET, CLEAN];
+
+/// A record that is written twice replaces itself: the first time may have been committed without anybody being told.
+const INSERT_CALL: &str = "\
+    INSERT OR REPLACE INTO calls (
+        id, began_at, ended_at, dialled,
+        caller_number, caller_name, caller_peer, caller_side,
+        callee_number, callee_name, callee_peer, callee_side,
+        sip_call_id, rang_ms, answered_ms, duration_ms, status, cause, ended_by
+    ) VALUES (
+        :id, :began_at, :ended_at, :dialled,
+        :caller_number, :caller_name, :caller_peer, :caller_side,
+        :callee_number, :callee_name, :callee_peer, :callee_side,
+        :sip_call_id, :rang_ms, :answered_ms, :duration_ms, :status, :cause, :ended_by
+    )";
+const INSERT_STREAM: &str = "\
+    INSERT INTO streams (call, place, sender, port, packets, bytes, lost, jitter_ms, mos)
+    VALUES (:call, :place, :sender, :port, :packets, :bytes, :lost, :jitter_ms, :mos)";
+const KEEP: &str = "INSERT OR REPLACE INTO live_calls (id, state, updated_at) VALUES (?1, ?2, ?3)";
+const FORGET: &str = "DELETE FROM live_calls WHERE id = ?1";
+const CLEAN: &str = "\
+    DELETE FROM calls WHERE rowid IN (SELECT rowid FROM calls WHERE began_at < ?1 ORDER BY began_at LIMIT ?2)";
+
+/// Writes what is queued, and removes what is old.
+pub(super) struct Writer {
+    path: PathBuf,
+    pub(super) connection: Connection,
+    queue: Arc<Queue>,
+    next_cleaning: Instant,
+    /// Attempts that have failed since the last that did not.
+    failures: u64,
+}
+
+impl Writer {
+    pub(super) fn new(path: &Path, connection: Connection, queue: Arc<Queue>) -> Self {
+        Self { path: path.into(), connection, queue, next_cleaning: Instant::now(), failures: 0 }
+    }
+
+    /// Runs until the queue is closed.
+    pub(super) fn run(mut self) {
+        loop {
+            match self.queue.wait(self.next_cleaning) {
+                Wake::Entries => {
+                    self.write();
+                    self.clean_if_due();
+                }
+                Wake::Clean => self.clean(),
+                Wake::Closed => return,
+            }
+        }
+    }
+
+    /// Writes what waits, however often it takes.
+    fn write(&mut self) {
+        let entries = self.queue.take();
+        let mut pause = PAUSE_MIN;
+        while !self.attempt(&entries) {
+            if !self.queue.pause(pause) {
+                self.queue.abandon();
+                return;
+            }
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+        self.queue.written();
+    }
+
+    /// Writes all of `entries`, or none.
+    pub(super) fn attempt(&mut self, entries: &[Entry]) -> bool {
+        let began = Instant::now();
+        let outcome = write_all(&mut self.connection, entries);
+        if let Ok(done) = &outcome {
+            self.queue.counting.commit(began.elapsed());
+            self.queue.counting.written.fetch_add(done.records, Relaxed);
+            self.queue.counting.dropped.fetch_add(done.refused, Relaxed);
+        }
+        self.note(outcome.map(drop))
+    }
+
+    fn clean_if_due(&mut self) {
+        if Instant::now() >= self.next_cleaning {
+            self.clean();
+        }
+    }
+
+    /// Removes some of the records that are too old; the rest soon.
+    fn clean(&mut self) {
+        let before = unix_ms(SystemTime::now()) - i64::from(self.queue.keep_days()) * DAY_MS;
+        let outcome = clean(&mut self.connection, before, CLEANING_BATCH);
+        let removed = *outcome.as_ref().unwrap_or(&0);
+        self.queue.counting.removed.fetch_add(removed as u64, Relaxed);
+        self.next_cleaning = match outcome {
+            Ok(CLEANING_BATCH) => Instant::now(),
+            Ok(_) => Instant::now() + CLEANING_INTERVAL,
+            Err(_) => Instant::now() + PAUSE_MAX,
+        };
+        self.note(outcome.map(drop));
+    }
+
+    /// Counts an attempt, and says when they begin to fail and when they are well again. Whether this one was well.
+    fn note(&mut self, outcome: rusqlite::Result<()>) -> bool {
+        self.queue.counting.failing.store(outcome.is_err(), Relaxed);
+        match outcome {
+            Ok(()) if self.failures > 0 => {
+                info!(database = %self.path.display(), failures = self.failures, "call records are written again");
+                self.failures = 0;
+                true
+            }
+            Ok(()) => true,
+            Err(error) => {
+                self.queue.counting.failed.fetch_add(1, Relaxed);
+                self.failures += 1;
+                if self.failures == 1 {
+                    let error = StorageError::of(&self.path, error);
+                    error!(reason = %error, "call records wait, and are tried again");
+                }
+                false
+            }
+        }
+    }
+}
+
+/// What a transaction did.
+#[derive(Default)]
+struct Done {
+    records: u64,
+    /// Entries that no database would take.
+    refused: u64,
+}
+
+fn write_all(connection: &mut Connection, entries: &[Entry]) -> rusqlite::Result<Done> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let now = unix_ms(SystemTime::now());
+    let mut done = Done::default();
+    for entry in entries {
+        match write_one(&transaction, entry, now) {
+            Ok(()) => done.records += u64::from(matches!(entry, Entry::Record(..))),
+            // It would be so the next time too, and hold up all others.
+            Err(error) if is_of_entry(&error) => {
+                warn!(%error, call = %entry.id(), "a call record is lost: the database does not take it");
+                done.refused += 1;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    transaction.commit()?;
+    Ok(done)
+}
+
+/// Whether an error is about what was to be written, and not about the database.
+fn is_of_entry(error: &rusqlite::Error) -> bool {
+    use ErrorCode::{ConstraintViolation, TooBig, TypeMismatch};
+    matches!(error.sqlite_error_code(), Some(ConstraintViolation | TooBig | TypeMismatch))
+}
+
+fn write_one(transaction: &Transaction<'_>, entry: &Entry, now: i64) -> rusqlite::Result<()> {
+    match entry {
+        Entry::Record(record, ended_at) => insert(transaction, record, *ended_at),
+        Entry::Keep(id, json) => transaction.prepare_cached(KEEP)?.execute((id.to_string(), json, now)).map(drop),
+        Entry::Forget(id) => forget(transaction, *id),
+    }
+}
+
+fn insert(transaction: &Transaction<'_>, record: &Record, ended_at: SystemTime) -> rusqlite::Result<()> {
+    let id = record.id.to_string();
+    let ended_at = unix_ms(ended_at);
+    let duration_ms = ms(record.lasted_ns);
+    let [caller, callee] = &record.parties;
+    let [caller_peer, callee_peer] = &record.peers;
+    let [caller_side, callee_side] = record.sides.map(side);
+    transaction.prepare_cached(INSERT_CALL)?.execute(named_params! {
+        ":id": id,
+        ":began_at": ended_at.saturating_sub(duration_ms),
+        ":ended_at": ended_at,
+        ":dialled": record.dialled,
+        ":caller_number": caller.number,
+        ":caller_name": caller.name,
+        ":caller_peer": caller_peer,
+        ":caller_side": caller_side,
+        ":callee_number": callee.number,
+        ":callee_name": callee.name,
+        ":callee_peer": callee_peer,
+        ":callee_side": callee_side,
+        ":sip_call_id": record.sip_call_id,
+        ":rang_ms": record.rang_ns.map(ms),
+        ":answered_ms": record.answered_ns.map(ms),
+        ":duration_ms": duration_ms,
+        ":status": record.cause.status,
+        ":cause": record.cause.text,
+        ":ended_by": record.cause.by.map(Role::key),
+    })?;
+    for (place, stream) in record.streams.iter().enumerate() {
+        insert_stream(transaction, &id, place, stream)?;
+    }
+    forget(transaction, record.id)
+}
+
+fn insert_stream(transaction: &Transaction<'_>, call: &str, place: usize, it: &StreamRecord) -> rusqlite::Result<()> {
+    let finite = |value: &f64| value.is_finite();
+    let parameters = named_params! {
+        ":call": call,
+        ":place": whole(place as u64),
+        ":sender": it.from.key(),
+        ":port": it.at.to_string(),
+        ":packets": whole(it.packets),
+        ":bytes": whole(it.bytes),
+        ":lost": whole(it.lost),
+        ":jitter_ms": Some(it.jitter_ms).filter(finite).unwrap_or(0.0),
+        ":mos": it.mos.filter(finite),
+    };
+    transaction.prepare_cached(INSERT_STREAM)?.execute(parameters).map(drop)
+}
+
+fn forget(transaction: &Transaction<'_>, id: CallId) -> rusqlite::Result<()> {
+    transaction.prepare_cached(FORGET)?.execute([id.to_string()]).map(drop)
+}
+
+/// Removes at most `limit` records of calls that began before a time. Returns how many those were.
+pub(super) fn clean(connection: &mut Connection, before: i64, limit: usize) -> rusqlite::Result<usize> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let removed = transaction.prepare_cached(CLEAN)?.execute((before, whole(limit as u64)))?;
+    transaction.commit()?;
+    Ok(removed)
+}
+
+impl Entry {
+    fn id(&self) -> CallId {
+        match self {
+            Self::Record(record, _) => record.id,
+            Self::Keep(id, _) | Self::Forget(id) => *id,
+        }
+    }
+}
+
+/// The name of a side, as the configuration has it.
+const fn side(side: Side) -> &'static str {
+    match side {
+        Side::OnNet => "on-net",
+        Side::OffNet => "off-net",
+    }
+}
+
+/// Milliseconds since 1970; 0 for times before.
+pub(super) fn unix_ms(time: SystemTime) -> i64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn ms(ns: u64) -> i64 {
+    whole(ns / 1_000_000)
+}
+
+/// A number as the database has them.
+fn whole(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
