@@ -1,9 +1,18 @@
 //! Sound: what is sent, in real time, and what is counted of what arrives.
 
+mod engine;
+mod legs;
+mod packet;
+mod sound;
+mod stream;
+mod tally;
+
 use std::net::{IpAddr, SocketAddr};
 
 use anyhow::Result;
 use clap::ValueEnum;
+
+pub(super) use self::{legs::Legs, sound::Sound, tally::Heard};
 
 /// A codec of telephony (RFC 3551 §4.5.14).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
