@@ -59,6 +59,8 @@ pub(super) struct Exchanged {
     pub(super) samples: Vec<Sample>,
     /// How long it took.
     pub(super) took: Duration,
+    /// The calling side's address.
+    pub(super) local: Option<String>,
     /// What an operator should know.
     pub(super) notes: Vec<String>,
 }
@@ -125,11 +127,13 @@ struct Exchange<'a> {
     next_look: Instant,
     samples: Vec<Sample>,
     unreadable: u64,
+    local: Option<String>,
 }
 
 impl<'a> Exchange<'a> {
     fn new(job: &Job, sockets: Sockets, media: &'a mut dyn Media) -> Result<Self> {
         let start = Instant::now();
+        let local = sockets.caller.as_ref().map(|(_, local)| local.to_string());
         let (outbox, inbox) = unbounded_channel();
         let mut ports = Vec::new();
         let mut uac = None;
@@ -166,6 +170,7 @@ impl<'a> Exchange<'a> {
             next_look,
             samples,
             unreadable: 0,
+            local,
         })
     }
 
@@ -299,6 +304,13 @@ impl<'a> Exchange<'a> {
         }
         let placed = self.uac.map(|uac| uac.placed().clone());
         notes.extend(placed.iter().filter_map(|placed| placed.obstacle.clone()));
-        Exchanged { placed, answered: self.uas.map(|uas| uas.answered().clone()), samples: self.samples, took, notes }
+        Exchanged {
+            placed,
+            answered: self.uas.map(|uas| uas.answered().clone()),
+            samples: self.samples,
+            took,
+            local: self.local,
+            notes,
+        }
     }
 }

@@ -90,7 +90,7 @@ impl Dialog {
 }
 
 /// Where a request goes whose next hop is `uri`; `fallback` where that is a name.
-pub(in crate::calls) fn next_hop(uri: &str, fallback: SocketAddr) -> SocketAddr {
+fn next_hop(uri: &str, fallback: SocketAddr) -> SocketAddr {
     let Ok(uri) = Uri::parse(Bytes::copy_from_slice(uri.as_bytes())) else { return fallback };
     match uri.host() {
         Some(Host::Ip(ip)) => SocketAddr::new(*ip, uri.port().unwrap_or(5060)),

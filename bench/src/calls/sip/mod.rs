@@ -14,11 +14,11 @@ use bytes::Bytes;
 use undertone_control_core::sip::message::{Method, Request};
 
 pub(super) use self::{
-    dialog::{Dialog, next_hop},
+    dialog::Dialog,
     names::Names,
     offer::{Description, describe},
-    repeat::{Repeat, T1},
-    write::{Head, contact, request, response},
+    repeat::Repeat,
+    write::{Head, request, response},
 };
 use super::media::Media;
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Datagram, Io};
 
 /// The round trip that is assumed.
-pub(in crate::calls) const T1: Duration = Duration::from_millis(500);
+const T1: Duration = Duration::from_millis(500);
 /// The longest wait between two of the same.
 const T2: Duration = Duration::from_secs(4);
 /// How long it is tried.

@@ -29,7 +29,7 @@ pub(in crate::calls) struct Head<'a> {
 }
 
 /// The Contact of who is at `local`.
-pub(in crate::calls) fn contact(local: SocketAddr) -> String {
+fn contact(local: SocketAddr) -> String {
     format!("<sip:undertone-bench@{local}>")
 }
 
