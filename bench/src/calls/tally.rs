@@ -18,7 +18,7 @@ pub(super) enum Outcome {
     NoAnswer,
     /// It rang, or was tried, without an end.
     NoFinalAnswer,
-    /// Answered without a stream that we could send to.
+    /// Answering without a stream that we could send to.
     NoMedia,
     /// The other side ended it first.
     EndedEarly,
@@ -123,7 +123,7 @@ impl Placed {
 
 /// What the answering side counts.
 #[derive(Clone, Debug, Default, serde::Serialize)]
-pub(super) struct Answered {
+pub(super) struct Answering {
     /// INVITEs of new calls.
     pub(super) received: u64,
     /// Those that were answered.

@@ -21,7 +21,7 @@ use super::{
     options::Job,
     progress::Progress,
     sip::Io,
-    tally::{Answered, Placed},
+    tally::{Answering, Placed},
     uac::{Pace, Plan, Uac},
     uas::{Manner, Uas},
 };
@@ -32,7 +32,7 @@ const LOOK: Duration = Duration::from_millis(100);
 const TURN: usize = 64;
 /// How long what is under way at the end may take.
 const CLOSING: Duration = Duration::from_secs(4);
-/// How long sound that is under way at the end may take.
+/// How long sound that is under way at the end may take: longer than ends that send no more still hear.
 const TRAILING: Duration = Duration::from_millis(400);
 
 /// How many calls there were at a time.
@@ -54,7 +54,7 @@ pub(super) struct Exchanged {
     /// What the calling side counted, if there was one.
     pub(super) placed: Option<Placed>,
     /// What the answering side counted, if there was one.
-    pub(super) answered: Option<Answered>,
+    pub(super) answered: Option<Answering>,
     /// How it went over time.
     pub(super) samples: Vec<Sample>,
     /// How long it took.
@@ -299,9 +299,7 @@ impl<'a> Exchange<'a> {
             notes.push(format!("{} datagrams were no SIP messages", self.unreadable));
         }
         let took = self.start.elapsed();
-        if self.uac.is_some() {
-            std::thread::sleep(TRAILING);
-        }
+        std::thread::sleep(TRAILING);
         let placed = self.uac.map(|uac| uac.placed().clone());
         notes.extend(placed.iter().filter_map(|placed| placed.obstacle.clone()));
         Exchanged {

@@ -52,7 +52,7 @@ pub(super) fn distribution(label: &str, times: &Distribution) -> String {
 }
 
 fn percentile(name: &str, ms: f64, x: f64, row: usize) -> String {
-    let anchor = if x > (LEFT + RIGHT) / 2.0 { "end" } else { "start" };
+    let anchor = if x > f64::midpoint(LEFT, RIGHT) { "end" } else { "start" };
     let beside = if anchor == "end" { x - 4.0 } else { x + 4.0 };
     let y = TOP - 14.0 + 13.0 * row as f64;
     format!(

@@ -33,10 +33,8 @@ pub(super) fn page(report: &Report) -> String {
 }
 
 fn asked(report: &Report) -> String {
-    let verdict = match report.passed {
-        true => "<b class=\"good\">passed</b>",
-        false => "<b class=\"bad\">too many calls failed</b>",
-    };
+    let verdict =
+        if report.passed { "<b class=\"good\">passed</b>" } else { "<b class=\"bad\">too many calls failed</b>" };
     match (&report.asked, &report.answered) {
         (Some(asked), _) => format!(
             "<p>{verdict} · {} calls/s asked for, held for {} s, {}, for {:.1} s; up to {} calls may fail</p>",

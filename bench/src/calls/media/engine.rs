@@ -152,7 +152,7 @@ impl Engine {
         let now = Instant::now();
         while self.next <= now {
             if !self.wheel[self.slot].is_empty() {
-                self.heard.borrow_mut().pacing.record(Instant::now() - self.next);
+                self.heard.borrow_mut().pacing.record(self.next.elapsed());
                 self.send();
             }
             self.slot = (self.slot + 1) % SLOTS;
@@ -189,7 +189,9 @@ impl Leg {
         if streams.is_empty() && self.started.get().is_some() {
             heard.deaf += 1;
         }
-        streams.iter().for_each(|stream| heard.count(stream));
+        for stream in &streams {
+            heard.count(stream);
+        }
     }
 
     fn take(&self, datagram: &[u8], heard: &RefCell<Heard>) {

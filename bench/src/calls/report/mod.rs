@@ -11,7 +11,7 @@ use super::{
     exchange::{Exchanged, Sample},
     media::Heard,
     options::Job,
-    tally::{Answered, Placed},
+    tally::{Answering, Placed},
 };
 
 /// All of it.
@@ -30,7 +30,7 @@ pub(super) struct Report {
     /// The calling side.
     pub(super) calls: Option<Calls>,
     /// The answering side.
-    pub(super) answered: Option<Answered>,
+    pub(super) answered: Option<Answering>,
     /// INVITE to 200.
     pub(super) setup_ms: Option<Distribution>,
     /// INVITE to the first 18x.

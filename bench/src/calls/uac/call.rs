@@ -46,7 +46,7 @@ enum State {
         proceeding: bool,
         cancel: Cancel,
     },
-    /// Answered.
+    /// Answering.
     Up { dialog: Dialog, ack: Acknowledged, until: Instant },
     /// The BYE is sent, and not answered.
     Ending { ack: Acknowledged, bye: Repeat, since: Instant, outcome: Outcome },

@@ -16,7 +16,7 @@ use self::call::Call;
 use super::{
     media::Codec,
     sip::{Datagram, Io, Names, response, status_aside, way_back},
-    tally::Answered,
+    tally::Answering,
 };
 
 /// How calls are answered.
@@ -37,7 +37,7 @@ pub(super) struct Uas {
     calls: HashMap<Bytes, Call>,
     /// When calls have something to do. A call that has changed its mind is in it more than once.
     agenda: BinaryHeap<Reverse<(Instant, Bytes)>>,
-    answered: Answered,
+    answered: Answering,
 }
 
 impl Uas {
@@ -48,12 +48,12 @@ impl Uas {
             names: Names::new(),
             calls: HashMap::new(),
             agenda: BinaryHeap::new(),
-            answered: Answered::default(),
+            answered: Answering::default(),
         }
     }
 
     /// What was counted.
-    pub(super) const fn answered(&self) -> &Answered {
+    pub(super) const fn answered(&self) -> &Answering {
         &self.answered
     }
 
@@ -152,6 +152,6 @@ impl Uas {
 struct Context<'a, 'io> {
     manner: &'a Manner,
     names: &'a mut Names,
-    answered: &'a mut Answered,
+    answered: &'a mut Answering,
     io: &'a mut Io<'io>,
 }
