@@ -4,6 +4,8 @@ mod exchange;
 mod html;
 mod media;
 mod options;
+#[cfg(test)]
+mod pair;
 mod progress;
 mod report;
 mod sip;

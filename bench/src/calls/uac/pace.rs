@@ -35,7 +35,8 @@ impl Pace {
         self.stopped
             || match self.extent {
                 Extent::Calls(calls) => self.placed >= calls,
-                Extent::Time(time) => self.next >= self.start + time,
+                // An interval is not always a whole number of nanoseconds.
+                Extent::Time(time) => self.next + self.interval / 1000 >= self.start + time,
             }
     }
 
@@ -92,6 +93,14 @@ mod tests {
         assert_eq!(pace.deadline(), Some(start + Duration::from_millis(300)));
         assert_eq!(pace.take(start + Duration::from_millis(300), true), Due::Now);
         assert!(pace.is_over() && pace.deadline().is_none());
+    }
+
+    #[test]
+    fn a_time_has_room_for_its_calls() {
+        let start = Instant::now();
+        let mut pace = Pace::new(30.0, Extent::Time(Duration::from_secs(6)), start);
+        let placed = std::iter::repeat_with(|| pace.take(start + Duration::from_secs(6), true));
+        assert_eq!(placed.take_while(|due| *due == Due::Now).count(), 180);
     }
 
     #[test]
