@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod calls;
 mod dataplane;
 mod machine;
 mod report;
@@ -23,11 +24,13 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Bench {
+    Calls(calls::Options),
     Dataplane(dataplane::Options),
 }
 
 fn main() -> Result<()> {
     match Cli::parse().bench {
+        Bench::Calls(options) => calls::run(&options),
         Bench::Dataplane(options) => dataplane::run(&options),
     }
 }
