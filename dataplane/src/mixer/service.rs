@@ -23,7 +23,10 @@ use nix::{
     },
 };
 
-use crate::mixer::{MixerError, copier::Copier};
+use crate::{
+    counts::Counts,
+    mixer::{MixerError, copier::Copier},
+};
 
 /// How often the heartbeat is written, in milliseconds: many times while it is fresh.
 const BEAT_MS: u16 = 5;
@@ -45,13 +48,18 @@ pub(crate) trait Heart: Send + 'static {
 
     /// What becomes of a packet that came to the port behind `alias`, and is copied here.
     fn copies(&self, alias: SocketAddrV4) -> Option<CopyOrders>;
+
+    /// Takes what has become of copies that were made here.
+    fn count(&self, copies: &mut Counts);
 }
 
 /// What becomes of a packet that is copied.
 pub(crate) struct CopyOrders {
     /// Whether the packet itself goes back, to go on from there.
     pub(crate) forward: bool,
-    /// Sources and destinations of its copies, and of the packet itself where it is diverted: the mixer sends it back.
+    /// Source and destination of the packet itself where it is diverted: the mixer sends it back.
+    pub(crate) divert: Option<(SocketAddr, SocketAddr)>,
+    /// Sources and destinations of its copies.
     pub(crate) copies: Vec<(SocketAddr, SocketAddr)>,
 }
 
@@ -151,8 +159,12 @@ fn serve(ports: &Ports, heart: &impl Heart, stop: &AtomicBool) {
             if orders.forward {
                 let _ = ports.copies.send_to(packet, from);
             }
-            copier.send(packet, &orders.copies);
+            copier.copy(packet, &orders.copies);
+            if let Some((from, to)) = orders.divert {
+                let _ = copier.send(packet, from, to);
+            }
         });
+        heart.count(&mut copier.counts);
     }
 }
 

@@ -46,7 +46,8 @@ fn a_stream_is_diverted_and_copied(path: PathChoice) -> Result<()> {
         let at = call.relay.a.local;
         let monitor = bed.monitor(family, at)?;
         bed.drive(|plane| plane.set_divert(at, true))?;
-        let (diverted, mixed) = (bed.reason(Reason::Diverted), bed.reason(Reason::Mixed));
+        let counted = || [Reason::Diverted, Reason::Mixed, Reason::CopySent].map(|reason| bed.reason(reason));
+        let before = counted();
         let packets = Stream::pcmu(7).numbered(100);
         let sent: Vec<_> = packets.iter().map(Packet::to_bytes).collect();
         call.caller.send_paced(&packets, Duration::from_micros(500), at)?;
@@ -56,8 +57,8 @@ fn a_stream_is_diverted_and_copied(path: PathChoice) -> Result<()> {
         let copies = monitor.wait_for_packets(100, SOON)?;
         assert_eq!(bytes(&copies), sent, "the copy");
         assert!(copies.iter().all(|packet| packet.from.port() == at.port()));
-        wait_for("every packet to be counted on its way to the mixer and back", SOON, || {
-            ((bed.reason(Reason::Diverted), bed.reason(Reason::Mixed)) == (diverted + 100, mixed + 100)).then_some(())
+        wait_for("every packet to be counted on its way to the mixer and back, and its copy", SOON, || {
+            (counted() == before.map(|count| count + 100)).then_some(())
         })?;
     }
     Ok(())
