@@ -26,18 +26,14 @@ impl Copier {
     pub(super) fn copy(&mut self, packet: &[u8], copies: &[(SocketAddr, SocketAddr)]) {
         for (from, to) in copies {
             self.counts.add(Reason::CopySent);
-            if let Err(error) = self.send(packet, *from, *to) {
+            if let Err(error) = self.socket(*from).and_then(|socket| socket.send_to(packet, to)) {
                 self.counts.unsent(Reason::CopySent, error.raw_os_error().unwrap_or_default());
             }
         }
     }
 
-    /// Sends `packet`, which counts as no copy.
-    pub(super) fn send(&mut self, packet: &[u8], from: SocketAddr, to: SocketAddr) -> io::Result<()> {
-        self.socket(from)?.send_to(packet, to).map(drop)
-    }
-
-    fn socket(&mut self, from: SocketAddr) -> io::Result<&UdpSocket> {
+    /// The socket that sends from `from`.
+    pub(super) fn socket(&mut self, from: SocketAddr) -> io::Result<&UdpSocket> {
         if self.sockets.len() >= SOCKETS_MAX && !self.sockets.contains_key(&from) {
             self.sockets.clear();
         }

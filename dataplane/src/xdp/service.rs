@@ -167,7 +167,7 @@ impl Heart for TablesHeart {
         let group = memory.group(rule.group)?;
         let is_diverted = rule.forward && rule.divert;
         let to_mixer = SocketAddrV4::new(self.mixer, memory.config().divert_port());
-        let divert = is_diverted.then_some((SocketAddr::V4(alias), SocketAddr::V4(to_mixer)));
+        let divert = is_diverted.then_some((SocketAddr::V4(alias), to_mixer));
         let copies = (0..group.count() as usize)
             .filter_map(|index| group.copy(index))
             .filter_map(|copy| {

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 use nix::sys::prctl;
-use nix::sys::socket::sockopt::{IpRecvTos, Ipv6RecvTClass, RcvBuf, RcvBufForce, ReceiveTimestampns, RxqOvfl};
+use nix::sys::socket::sockopt::{
+    IpRecvTos, Ipv4Tos, Ipv6RecvTClass, Ipv6TClass, RcvBuf, RcvBufForce, ReceiveTimestampns, RxqOvfl,
+};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt};
 use nix::sys::time::TimeSpec;
 
@@ -95,6 +97,16 @@ impl Endpoint {
     /// Where it is bound.
     pub const fn local(&self) -> SocketAddr {
         self.local
+    }
+
+    /// Sends with this code point (DSCP) from now on.
+    pub fn set_dscp(&self, dscp: u8) -> Result<()> {
+        let class = i32::from(dscp) << 2;
+        match self.local {
+            SocketAddr::V4(_) => setsockopt(&self.socket, Ipv4Tos, &class),
+            SocketAddr::V6(_) => setsockopt(&self.socket, Ipv6TClass, &class),
+        }
+        .doing(|| format!("setting the code point of {}", self.local))
     }
 
     /// Sends one datagram.

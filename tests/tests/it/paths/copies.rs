@@ -17,7 +17,7 @@ use super::{
 on_every_path!(
     copies_arrive_beside_the_stream,
     a_copied_stream_and_each_of_its_copies_are_counted,
-    a_partys_code_point_is_on_a_copied_stream,
+    a_copied_stream_has_its_partys_code_point_or_keeps_its_own,
     a_held_stream_is_still_copied,
     a_copied_stream_reaches_a_party_without_a_next_hop,
 );
@@ -85,15 +85,17 @@ fn a_copied_stream_and_each_of_its_copies_are_counted(path: PathChoice) -> Resul
     Ok(())
 }
 
-fn a_partys_code_point_is_on_a_copied_stream(path: PathChoice) -> Result<()> {
-    const EXPEDITED: u8 = 46;
+fn a_copied_stream_has_its_partys_code_point_or_keeps_its_own(path: PathChoice) -> Result<()> {
+    const OWN: u8 = 34;
+    const PARTYS: u8 = 46;
     let bed = Bed::new(path)?;
     for (family, port) in [(Family::V4, 20_000), (Family::V6, 20_010)] {
         let mut call = bed.call(family, port)?;
         let at = call.relay.a.local;
         let monitor = bed.monitor(family, at)?;
+        call.caller.set_dscp(OWN)?;
         let packets = Stream::pcmu(1).numbered(20);
-        for (dscp, expected) in [(None, 0), (Dscp::new(EXPEDITED), EXPEDITED)] {
+        for (dscp, expected) in [(None, OWN), (Dscp::new(PARTYS), PARTYS)] {
             call.relay.b.dscp = dscp;
             bed.drive(|plane| plane.change(&call.relay))?;
             call.caller.send_paced(&packets, Duration::from_micros(200), at)?;
