@@ -287,6 +287,36 @@ mod privileged {
     }
 
     #[test]
+    fn an_interface_that_takes_no_native_xdp_is_served_behind_its_driver_and_says_why() -> Result<()> {
+        let lab = Lab::three_way()?;
+        let bpffs = Bpffs::mount(&lab.directory().join("bpf"))?;
+        // A veth takes XDP only for frames that fit a page.
+        for end in [lab.caller.facing(), lab.caller.interface()] {
+            end.namespace().ip(&format!("link set {} mtu 9000", end.name()))?;
+        }
+        let call = Call::new(&lab)?;
+        let pins = bpffs.path().join("pins");
+        let media = format!("interfaces = [\"caller\", \"agent\"]\npins = \"{}\"", pins.display());
+        let mut daemon = run(&lab, &named_configuration(&lab, "undertone", &media, &call.relay())?)?;
+        call.crosses()?;
+        let interfaces = status(&lab, "undertone")?["interfaces"].clone();
+        let path = |index: usize| {
+            ["interface", "path", "reason"].map(|key| interfaces[index][key].as_str().unwrap_or_default().to_owned())
+        };
+        let [interface, key, why] = path(0);
+        assert_eq!((interface.as_str(), key.as_str()), ("caller", "xdp-generic"));
+        assert_says(&why, &["xdp-native: ", "Numerical result out of range"]);
+        assert_eq!(path(1), ["agent", "xdp-native", "the driver takes it"]);
+        let mut shown = lab.appliance.command(program("undertone")?);
+        let shown = Said::of(shown.arg("--socket").arg(socket(&lab, "undertone")).arg("status"))?.done()?;
+        let line = shown.lines().find(|line| line.trim_start().starts_with("caller ")).unwrap_or_default();
+        assert_says(line, &["xdp-generic", &why]);
+        assert!(daemon.lines().iter().any(|line| line.contains("xdp-generic") && line.contains(&why)), "the log");
+        assert!(daemon.terminate()?.success());
+        Ok(())
+    }
+
+    #[test]
     fn a_mistake_is_no_reason_for_a_slower_path() -> Result<()> {
         let lab = Lab::three_way()?;
         let bpffs = Bpffs::mount(&lab.directory().join("bpf"))?;
