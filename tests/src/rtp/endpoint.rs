@@ -17,7 +17,7 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, 
 use nix::sys::time::TimeSpec;
 
 use super::truth::Arrival;
-use super::{Packet, Truth};
+use super::{Packet, Stream, Truth};
 use crate::error::Doing;
 use crate::lab::Namespace;
 use crate::{Error, Result};
@@ -150,6 +150,28 @@ impl Endpoint {
             self.send(datagram, to).map(|()| sent_at)
         };
         schedule.iter().enumerate().take_while(|(index, _)| goes_on(*index)).map(send).collect()
+    }
+
+    /// Sends numbered packets at this interval while `meanwhile` runs, for as long as there are numbers. Gives what was
+    /// sent.
+    pub fn send_while(
+        &self,
+        interval: Duration,
+        to: SocketAddr,
+        meanwhile: impl FnOnce() -> Result<()>,
+    ) -> Result<Vec<Vec<u8>>> {
+        let packets = Stream::pcmu(7).numbered(u16::MAX.into());
+        let times = (0..).map(|index| interval * index);
+        let schedule: Schedule = times.zip(packets.iter().map(Packet::to_bytes)).collect();
+        let done = AtomicBool::new(false);
+        let sent = thread::scope(|scope| {
+            let sender = scope.spawn(|| self.send_schedule_while(&schedule, to, |_| !done.load(Ordering::Relaxed)));
+            let result = meanwhile();
+            done.store(true, Ordering::Relaxed);
+            let sent = sender.join().expect("a sender");
+            result.and(sent)
+        })?;
+        Ok(schedule.into_iter().take(sent.len()).map(|(_, packet)| packet).collect())
     }
 
     /// What has arrived so far, in order.
