@@ -5,6 +5,7 @@
 
 #![deny(unsafe_code)]
 
+mod counts;
 mod dataplane;
 mod door;
 mod error;

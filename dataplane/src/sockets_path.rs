@@ -10,7 +10,9 @@ use undertone_abi::{Reason, RowIndex};
 use undertone_core::{Fabric, FabricError, HeapMemory, Link, Mixer, Plane};
 
 use crate::{
-    OpenError, Options, door,
+    OpenError, Options,
+    counts::Counts,
+    door,
     mixer::{self, CopyOrders, Heart, MixerService, Ports},
     options::{InterfacePath, Path},
     sockets::{self, Engine},
@@ -128,4 +130,6 @@ impl Heart for EngineHeart {
     fn copies(&self, _: SocketAddrV4) -> Option<CopyOrders> {
         None
     }
+
+    fn count(&self, _: &mut Counts) {}
 }

@@ -48,18 +48,13 @@ fn format(project: &Project) -> Result<Outcome> {
     if !has_component("cargo-fmt") {
         return Ok(Outcome::NotRun("rustfmt is not installed: `rustup component add rustfmt`".into()));
     }
-    for manifest in manifests(project) {
+    for manifest in project.manifests() {
         let shown = manifest.strip_prefix(&project.root).unwrap_or(&manifest);
         let mut fmt = project.cargo();
         fmt.args(["fmt", "--all", "--check", "--manifest-path"]).arg(&manifest);
         command::run(&mut fmt).with_context(|| format!("run `cargo fmt --all --manifest-path {}`", shown.display()))?;
     }
     Ok(Outcome::Done)
-}
-
-/// The workspace and those beside it.
-fn manifests(project: &Project) -> impl Iterator<Item = PathBuf> {
-    [project.path("Cargo.toml")].into_iter().chain(project.ebpf_manifest()).chain(project.fuzz_manifest())
 }
 
 fn clippy(project: &Project) -> Result<Outcome> {

@@ -54,10 +54,10 @@ impl Target {
     }
 }
 
-/// The crates of the workspace and, where it is there, of `ebpf/`.
+/// The crates of the workspace and, where they are there, of `ebpf/` and `tests/fuzz/`.
 pub(crate) fn all_packages(project: &Project) -> Result<Vec<Package>> {
-    let mut packages = packages(project, &project.path("Cargo.toml"))?;
-    if let Some(manifest) = project.ebpf_manifest() {
+    let mut packages = Vec::new();
+    for manifest in project.manifests() {
         packages.extend(self::packages(project, &manifest)?);
     }
     Ok(packages)

@@ -29,6 +29,11 @@ impl Project {
         self.root.join(relative)
     }
 
+    /// The manifests of the workspace and of those beside it.
+    pub(crate) fn manifests(&self) -> impl Iterator<Item = PathBuf> {
+        [self.path("Cargo.toml")].into_iter().chain(self.ebpf_manifest()).chain(self.fuzz_manifest())
+    }
+
     /// The manifest of the eBPF crate, which is a workspace of its own; `None` in a tree that has none yet.
     pub(crate) fn ebpf_manifest(&self) -> Option<PathBuf> {
         existing(self.path("ebpf/Cargo.toml"))

@@ -26,6 +26,8 @@ mod config;
 mod gap;
 mod group;
 mod hop;
+#[cfg(test)]
+mod layout;
 pub mod limits;
 mod poll_time;
 mod published;
@@ -51,7 +53,7 @@ pub use source::Admission;
 /// The version of every layout in this crate.
 ///
 /// Raise it whenever a map's layout or meaning changes: a daemon that finds tables of another version pinned
-/// refuses to adopt them.
+/// refuses to adopt them. A test holds the layouts against `layouts/`, a file named by the version.
 pub const ABI_VERSION: u32 = 2;
 
 /// The names of the maps, as they stand in the object file and under the pin directory.

@@ -5,9 +5,9 @@
 //! XDP, where the kernel's copies of a packet would share their bytes: they are copied, and go back.
 
 use std::{
-    io,
+    io::{self, IoSlice, IoSliceMut},
     net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket},
-    os::fd::AsFd as _,
+    os::fd::{AsFd as _, AsRawFd as _},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -18,12 +18,13 @@ use std::{
 use nix::{
     poll::{PollFd, PollFlags, poll},
     sys::socket::{
-        setsockopt,
-        sockopt::{RcvBuf, RcvBufForce},
+        ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, sendmsg, setsockopt,
+        sockopt::{IpRecvTos, RcvBuf, RcvBufForce},
     },
 };
 
 use crate::{
+    counts::Counts,
     mixer::{MixerError, copier::Copier},
     threads,
 };
@@ -48,13 +49,18 @@ pub(crate) trait Heart: Send + 'static {
 
     /// What becomes of a packet that came to the port behind `alias`, and is copied here.
     fn copies(&self, alias: SocketAddrV4) -> Option<CopyOrders>;
+
+    /// Takes what has become of copies that were made here.
+    fn count(&self, copies: &mut Counts);
 }
 
 /// What becomes of a packet that is copied.
 pub(crate) struct CopyOrders {
     /// Whether the packet itself goes back, to go on from there.
     pub(crate) forward: bool,
-    /// Sources and destinations of its copies, and of the packet itself where it is diverted: the mixer sends it back.
+    /// Source and destination of the packet itself where it is diverted: the mixer sends it back.
+    pub(crate) divert: Option<(SocketAddr, SocketAddrV4)>,
+    /// Sources and destinations of its copies.
     pub(crate) copies: Vec<(SocketAddr, SocketAddr)>,
 }
 
@@ -80,6 +86,7 @@ impl Ports {
             if setsockopt(&socket, RcvBufForce, &RECEIVE_BUFFER).is_err() {
                 setsockopt(&socket, RcvBuf, &RECEIVE_BUFFER)?;
             }
+            setsockopt(&socket, IpRecvTos, &true)?;
             socket.set_nonblocking(true)?;
             Ok(socket)
         };
@@ -144,35 +151,55 @@ fn serve(ports: &Ports, heart: &impl Heart, stop: &AtomicBool) {
         // A signal ends the wait early, which does no harm.
         let _ = poll(&mut sockets, BEAT_MS);
         heart.beat();
-        turn(&ports.divert, &mut buffer, |packet, from| {
-            // A full queue drops a packet, as any network does.
-            let _ = ports.divert.send_to(packet, from);
-        });
-        turn(&ports.unresolved, &mut buffer, |packet, from| {
-            let SocketAddr::V4(alias) = from else { return };
+        turn(&ports.divert, &mut buffer, |packet, alias, class| hand_on(&ports.divert, packet, alias, class));
+        turn(&ports.unresolved, &mut buffer, |packet, alias, _| {
             if let Some((local, to, sequence_offset)) = heart.way_out(alias) {
                 add_to_sequence(packet, sequence_offset);
                 let _ = UdpSocket::bind(local).and_then(|socket| socket.send_to(packet, to));
             }
         });
-        turn(&ports.copies, &mut buffer, |packet, from| {
-            let SocketAddr::V4(alias) = from else { return };
+        turn(&ports.copies, &mut buffer, |packet, alias, class| {
             let Some(orders) = heart.copies(alias) else { return };
             if orders.forward {
-                let _ = ports.copies.send_to(packet, from);
+                hand_on(&ports.copies, packet, alias, class);
             }
-            copier.send(packet, &orders.copies);
+            copier.copy(packet, &orders.copies);
+            if let Some((from, to)) = orders.divert
+                && let Ok(socket) = copier.socket(from)
+            {
+                hand_on(socket, packet, to, class);
+            }
         });
+        heart.count(&mut copier.counts);
     }
 }
 
-fn turn(socket: &UdpSocket, buffer: &mut [u8], mut handle: impl FnMut(&mut [u8], SocketAddr)) {
+/// Has `handle` look at packets, each with its sender and its type of service.
+fn turn(socket: &UdpSocket, buffer: &mut [u8], mut handle: impl FnMut(&mut [u8], SocketAddrV4, u8)) {
+    let mut control = nix::cmsg_space!(u8);
     for _ in 0..PACKETS_PER_TURN {
-        let Ok((length, from)) = socket.recv_from(buffer) else { return };
+        let Some((length, from, class)) = receive(socket, buffer, &mut control) else { return };
         if let Some(packet) = buffer.get_mut(..length) {
-            handle(packet, from);
+            handle(packet, from, class);
         }
     }
+}
+
+fn receive(socket: &UdpSocket, buffer: &mut [u8], control: &mut [u8]) -> Option<(usize, SocketAddrV4, u8)> {
+    let mut into = [IoSliceMut::new(buffer)];
+    let message = recvmsg::<SockaddrIn>(socket.as_raw_fd(), &mut into, Some(control), MsgFlags::empty()).ok()?;
+    let class = message.cmsgs().ok()?.find_map(|message| match message {
+        ControlMessageOwned::Ipv4Tos(class) => Some(class),
+        _ => None,
+    });
+    Some((message.bytes, message.address?.into(), class.unwrap_or_default()))
+}
+
+/// Sends a packet with the type of service that it came with. A full queue drops it, as any network does.
+fn hand_on(socket: &UdpSocket, packet: &[u8], to: SocketAddrV4, class: u8) {
+    let class = [ControlMessage::Ipv4Tos(&class)];
+    let _ =
+        sendmsg(socket.as_raw_fd(), &[IoSlice::new(packet)], &class, MsgFlags::empty(), Some(&SockaddrIn::from(to)));
 }
 
 /// Adds to an RTP packet's sequence number. RTCP has none.

@@ -18,7 +18,6 @@
 
 mod bind;
 mod clock;
-mod counts;
 mod datagram;
 mod error;
 mod ports;
@@ -45,12 +44,14 @@ use undertone_core::{HeapMemory, Memory as _};
 
 pub use self::error::EngineError;
 use self::{
-    counts::Reasons,
     error::Room,
     ports::Ports,
     thread::{Command, Reply, Thread, Turn},
 };
-use crate::door::ring::{Ring, RingSize};
+use crate::{
+    counts::Reasons,
+    door::ring::{Ring, RingSize},
+};
 
 /// How large an engine is.
 #[derive(Clone, Debug)]

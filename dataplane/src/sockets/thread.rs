@@ -20,11 +20,13 @@ use undertone_core::{
 use super::{
     Passed, Shared,
     clock::Clock,
-    counts::Counts,
     datagram::Datagram,
     ports::{Ports, Purpose},
 };
-use crate::door::ring::{Buffer, Event, HEADER, Ring};
+use crate::{
+    counts::Counts,
+    door::ring::{Buffer, Event, HEADER, Ring},
+};
 
 /// What the engine's owner wants done.
 pub(super) enum Command {

@@ -14,6 +14,7 @@ use undertone_core::{Fabric, FabricError, Mixer, Plane, groups_for};
 
 use crate::{
     OpenError, Options,
+    counts::Reasons,
     kernel::{Kernel, KernelMemory, Sizes},
     mixer::{self, MixerLink, Ports},
     options::{Adopted, InterfacePath, Path},
@@ -29,6 +30,8 @@ pub(crate) use self::{
 pub(crate) struct XdpFabric {
     kernel: Kernel,
     ways: Ways,
+    /// What has become of copies that this process makes, where the kernel cannot.
+    copied: Arc<Reasons>,
     /// A link that is not pinned lasts as long as this.
     _poll_end: Option<FdLink>,
 }
@@ -41,7 +44,8 @@ impl XdpFabric {
 
     /// Packets per reason.
     pub(crate) fn reasons(&self) -> Result<Vec<(Reason, u64)>, OpenError> {
-        Ok(self.kernel.reasons()?)
+        let (kernel, here) = (self.kernel.reasons()?, self.copied.read());
+        Ok(kernel.into_iter().zip(here).map(|((reason, kernel), (_, here))| (reason, kernel + here)).collect())
     }
 }
 
@@ -135,7 +139,7 @@ fn open_with(options: &Options, wanted: Sizes, found: Option<Sizes>) -> Result<O
     let (events, inbox) = service::channel();
     let ways = Ways::start(service::reporter(&events))?;
     let aliases: Vec<_> = (0..addresses).map(|index| mixer::alias(options.mixer.address, index)).collect();
-    let fabric = XdpFabric { kernel, ways, _poll_end: poll_end };
+    let fabric = XdpFabric { kernel, ways, copied: Arc::default(), _poll_end: poll_end };
     let mut plane = Plane::adopt(fabric, options.node.clone(), &aliases, &devices)?;
     let adopted = Adopted { streams: plane.capacity().streams, tables: found.is_some() };
 

@@ -19,7 +19,9 @@ use undertone_core::{Memory as _, Plane, Way};
 
 use super::XdpFabric;
 use crate::{
-    OpenError, door,
+    OpenError,
+    counts::{Counts, Reasons},
+    door,
     kernel::KernelMemory,
     mixer::{CopyOrders, Heart, MixerError, MixerService, Ports, index_of_alias},
     threads,
@@ -80,7 +82,8 @@ impl Service {
         let heart = {
             let plane = plane.lock();
             let tables = plane.fabric().kernel.shared_memory();
-            TablesHeart { tables, addresses: plane.node().addresses.clone(), mixer }
+            let copied = Arc::clone(&plane.fabric().copied);
+            TablesHeart { tables, copied, addresses: plane.node().addresses.clone(), mixer }
         };
         Ok(Self { events, stop, threads, mixer: MixerService::start(ports, heart)? })
     }
@@ -145,6 +148,8 @@ fn follow(mut moves: RingBuf<MapData>, events: &Sender<Event>, stop: &AtomicBool
 /// heartbeat, or every divert would fail to the wire.
 struct TablesHeart {
     tables: Arc<KernelMemory>,
+    /// Where copies that are made here count.
+    copied: Arc<Reasons>,
     /// The node's media addresses.
     addresses: Vec<IpAddr>,
     mixer: Ipv4Addr,
@@ -170,7 +175,7 @@ impl Heart for TablesHeart {
         let group = memory.group(rule.group)?;
         let is_diverted = rule.forward && rule.divert;
         let to_mixer = SocketAddrV4::new(self.mixer, memory.config().divert_port());
-        let original = is_diverted.then_some((SocketAddr::V4(alias), SocketAddr::V4(to_mixer)));
+        let divert = is_diverted.then_some((SocketAddr::V4(alias), to_mixer));
         let copies = (0..group.count() as usize)
             .filter_map(|index| group.copy(index))
             .filter_map(|copy| {
@@ -179,9 +184,12 @@ impl Heart for TablesHeart {
                 let address = if to_mixer { local.alias() } else { local.address() };
                 Some((SocketAddr::new(address.into(), copy.from_port), copy.to.into()))
             })
-            .chain(original)
             .collect();
-        Some(CopyOrders { forward: rule.forward && !is_diverted, copies })
+        Some(CopyOrders { forward: rule.forward && !is_diverted, divert, copies })
+    }
+
+    fn count(&self, copies: &mut Counts) {
+        copies.settle(&self.copied);
     }
 }
 

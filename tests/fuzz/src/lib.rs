@@ -7,7 +7,8 @@
 
 mod config;
 mod datagram;
+mod engine;
 mod reception;
 mod rewrite;
 
-pub use self::{config::config, datagram::datagram, reception::reception, rewrite::rewrite};
+pub use self::{config::config, datagram::datagram, engine::engine, reception::reception, rewrite::rewrite};

@@ -3,11 +3,20 @@
 use std::net::Ipv6Addr;
 
 use arbitrary::{Arbitrary, Unstructured};
-use undertone_abi::{Address, Dscp, Endpoint, Hop, Tag};
+use undertone_abi::{Address, Dscp, Endpoint, Hop, Reason, Tag};
 use undertone_wire::{Buffer, Datagram, Rewrite, ethertype};
 
 /// The shortest payload that can be RTP: others have no sequence number to move.
 const RTP_BYTES_MIN: usize = 12;
+
+/// The longest media without a checksum that are given one.
+const SUMMED_BYTES_MAX: usize = 1536;
+
+const ETHERNET_BYTES: usize = 14;
+const TAG_BYTES: usize = 4;
+const IPV4_BYTES: usize = 20;
+const IPV6_BYTES: usize = 40;
+const UDP_BYTES: usize = 8;
 
 /// How a packet is to leave. The frame stands behind it in an input.
 #[derive(Debug, Arbitrary)]
@@ -29,7 +38,8 @@ struct Leave {
 /// Rewrites a frame.
 ///
 /// A frame that may leave has the endpoints, the time to live and the payload that were wanted, and checksums that are
-/// right if they were right before. A UDP checksum that was wrong is wrong still.
+/// right if they were right before. A UDP checksum that was wrong is wrong still. A frame that may not leave is refused
+/// for the first reason that there is, and is as it came.
 pub fn rewrite(bytes: &[u8]) {
     let mut input = Unstructured::new(bytes);
     let Ok(leave) = Leave::arbitrary(&mut input) else { return };
@@ -39,7 +49,12 @@ pub fn rewrite(bytes: &[u8]) {
     let payload = before.payload_length();
     let has_sequence = payload.is_some_and(|length| length >= RTP_BYTES_MIN);
     let Some(rewrite) = leave.rewrite(has_sequence) else { return };
-    if rewrite.apply(&mut buffer, &before).is_err() || payload.is_none() {
+    let refused = rewrite.apply(&mut buffer, &before).err();
+    assert_eq!(refused, obstacle(&rewrite, leave.headroom.into(), (frame, &before)), "refused");
+    if refused.is_some() {
+        assert_eq!(buffer.bytes(), frame, "refused, and yet another frame");
+    }
+    if refused.is_some() || payload.is_none() {
         return;
     }
 
@@ -81,6 +96,30 @@ impl Leave {
         let address =
             if self.is_v4 { Address::v4(u32::from_ne_bytes([a, b, c, d])) } else { Ipv6Addr::from(octets).into() };
         (address.is_v4() == self.is_v4).then_some(Endpoint { address, port })
+    }
+}
+
+/// Why the frame cannot leave like this, if it cannot.
+fn obstacle(rewrite: &Rewrite, headroom: usize, (frame, datagram): (&[u8], &Datagram)) -> Option<Reason> {
+    let header = if rewrite.to.address.is_v4() { IPV4_BYTES } else { IPV6_BYTES };
+    let (_, ttl) = class((frame, datagram));
+    let has_checksum = frame[datagram.udp() + 6..][..2] != [0, 0];
+    let wants_new_checksum = !has_checksum && datagram.is_v4() && !rewrite.to.address.is_v4();
+    let media = datagram.udp_length.checked_sub(UDP_BYTES);
+    let udp = ETHERNET_BYTES + TAG_BYTES * rewrite.hop.tags as usize + header;
+    if ttl <= rewrite.ttl_step {
+        Some(Reason::TtlExpired)
+    } else if header + datagram.udp_length > rewrite.hop.mtu.into() {
+        Some(Reason::TooBig)
+    } else if !has_checksum && !datagram.is_v4() || wants_new_checksum && media.is_some_and(|it| it > SUMMED_BYTES_MAX)
+    {
+        Some(Reason::NoChecksum)
+    } else if wants_new_checksum && (media.is_none() || datagram.udp_length > datagram.available) {
+        Some(Reason::BadLength)
+    } else if udp > datagram.udp() + headroom {
+        Some(Reason::NoRoom)
+    } else {
+        None
     }
 }
 

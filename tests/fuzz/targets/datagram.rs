@@ -1,4 +1,5 @@
 //! Frames as they come from a network.
 #![no_main]
+#![forbid(unsafe_code)]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| undertone_fuzz::datagram(bytes));

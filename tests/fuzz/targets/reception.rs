@@ -1,4 +1,5 @@
 //! The life of a media port.
 #![no_main]
+#![forbid(unsafe_code)]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| undertone_fuzz::reception(bytes));

@@ -1,4 +1,5 @@
 //! Frames on their way out.
 #![no_main]
+#![forbid(unsafe_code)]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| undertone_fuzz::rewrite(bytes));

@@ -10,12 +10,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 use nix::sys::prctl;
-use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce, ReceiveTimestampns, RxqOvfl};
+use nix::sys::socket::sockopt::{
+    IpRecvTos, Ipv4Tos, Ipv6RecvTClass, Ipv6TClass, RcvBuf, RcvBufForce, ReceiveTimestampns, RxqOvfl,
+};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt};
 use nix::sys::time::TimeSpec;
 
 use super::truth::Arrival;
-use super::{Packet, Truth};
+use super::{Packet, Stream, Truth};
 use crate::error::Doing;
 use crate::lab::Namespace;
 use crate::{Error, Result};
@@ -51,6 +53,8 @@ pub struct Received {
     pub at: Duration,
     /// Who sent it.
     pub from: SocketAddr,
+    /// The code point (DSCP) of its IP header.
+    pub dscp: u8,
     /// What it carries.
     pub bytes: Vec<u8>,
 }
@@ -80,8 +84,8 @@ impl Endpoint {
 
     fn receiving_at(socket: UdpSocket) -> io::Result<Self> {
         let socket = Arc::new(socket);
-        prepare(&socket)?;
         let local = socket.local_addr()?;
+        prepare(&socket, local)?;
         let inbox = Arc::new(Inbox::default());
         let receiver = {
             let (socket, inbox) = (Arc::clone(&socket), Arc::clone(&inbox));
@@ -93,6 +97,16 @@ impl Endpoint {
     /// Where it is bound.
     pub const fn local(&self) -> SocketAddr {
         self.local
+    }
+
+    /// Sends with this code point (DSCP) from now on.
+    pub fn set_dscp(&self, dscp: u8) -> Result<()> {
+        let class = i32::from(dscp) << 2;
+        match self.local {
+            SocketAddr::V4(_) => setsockopt(&self.socket, Ipv4Tos, &class),
+            SocketAddr::V6(_) => setsockopt(&self.socket, Ipv6TClass, &class),
+        }
+        .doing(|| format!("setting the code point of {}", self.local))
     }
 
     /// Sends one datagram.
@@ -136,6 +150,28 @@ impl Endpoint {
             self.send(datagram, to).map(|()| sent_at)
         };
         schedule.iter().enumerate().take_while(|(index, _)| goes_on(*index)).map(send).collect()
+    }
+
+    /// Sends numbered packets at this interval while `meanwhile` runs, for as long as there are numbers. Gives what was
+    /// sent.
+    pub fn send_while(
+        &self,
+        interval: Duration,
+        to: SocketAddr,
+        meanwhile: impl FnOnce() -> Result<()>,
+    ) -> Result<Vec<Vec<u8>>> {
+        let packets = Stream::pcmu(7).numbered(u16::MAX.into());
+        let times = (0..).map(|index| interval * index);
+        let schedule: Schedule = times.zip(packets.iter().map(Packet::to_bytes)).collect();
+        let done = AtomicBool::new(false);
+        let sent = thread::scope(|scope| {
+            let sender = scope.spawn(|| self.send_schedule_while(&schedule, to, |_| !done.load(Ordering::Relaxed)));
+            let result = meanwhile();
+            done.store(true, Ordering::Relaxed);
+            let sent = sender.join().expect("a sender");
+            result.and(sent)
+        })?;
+        Ok(schedule.into_iter().take(sent.len()).map(|(_, packet)| packet).collect())
     }
 
     /// What has arrived so far, in order.
@@ -244,20 +280,24 @@ impl Inbox {
     }
 }
 
-fn prepare(socket: &UdpSocket) -> io::Result<()> {
+fn prepare(socket: &UdpSocket, local: SocketAddr) -> io::Result<()> {
     socket.set_read_timeout(Some(STOP_INTERVAL))?;
     // Beyond the system's limit only with privilege; what the buffer lacks shows as overflow.
     setsockopt(socket, RcvBufForce, &RECEIVE_BUFFER_BYTES)
         .or_else(|_| setsockopt(socket, RcvBuf, &RECEIVE_BUFFER_BYTES))?;
     setsockopt(socket, ReceiveTimestampns, &true)?;
     setsockopt(socket, RxqOvfl, &1)?;
+    match local {
+        SocketAddr::V4(_) => setsockopt(socket, IpRecvTos, &true)?,
+        SocketAddr::V6(_) => setsockopt(socket, Ipv6RecvTClass, &true)?,
+    }
     Ok(())
 }
 
 /// Collects datagrams until told to stop, or until the socket fails.
 fn receive(socket: &UdpSocket, inbox: &Inbox) {
     let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
-    let mut control = nix::cmsg_space!(TimeSpec, u32);
+    let mut control = nix::cmsg_space!(TimeSpec, u32, i32);
     while !inbox.stop.load(Ordering::Relaxed) {
         match receive_one(socket, &mut buffer, &mut control, inbox) {
             Ok(received) => inbox.push(received),
@@ -273,17 +313,19 @@ fn receive(socket: &UdpSocket, inbox: &Inbox) {
 fn receive_one(socket: &UdpSocket, buffer: &mut [u8], control: &mut [u8], inbox: &Inbox) -> nix::Result<Received> {
     let mut slices = [IoSliceMut::new(buffer)];
     let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, Some(control), MsgFlags::empty())?;
-    let mut at = None;
+    let (mut at, mut class) = (None, 0);
     for extra in message.cmsgs()? {
         match extra {
             ControlMessageOwned::ScmTimestampns(time) => at = Some(time.into()),
             ControlMessageOwned::RxqOvfl(count) => inbox.overflowed.store(count, Ordering::Relaxed),
+            ControlMessageOwned::Ipv4Tos(byte) => class = byte,
+            ControlMessageOwned::Ipv6TClass(word) => class = word as u8,
             _ => {}
         }
     }
     let from = message.address.as_ref().and_then(socket_address).ok_or(Errno::EAFNOSUPPORT)?;
     let length = message.bytes;
-    Ok(Received { at: at.unwrap_or_else(now), from, bytes: buffer[..length].to_vec() })
+    Ok(Received { at: at.unwrap_or_else(now), from, dscp: class >> 2, bytes: buffer[..length].to_vec() })
 }
 
 fn socket_address(storage: &SockaddrStorage) -> Option<SocketAddr> {

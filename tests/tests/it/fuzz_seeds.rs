@@ -11,9 +11,10 @@ mod fuzz;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 4] = [
+const TARGETS: [Target; 5] = [
     ("config", fuzz::config),
     ("datagram", fuzz::datagram),
+    ("engine", fuzz::engine),
     ("reception", fuzz::reception),
     ("rewrite", fuzz::rewrite),
 ];

@@ -197,10 +197,15 @@ mod privileged {
         }
 
         fn relay(&self) -> String {
+            self.relay_with("")
+        }
+
+        /// With something more about what the caller sends.
+        fn relay_with(&self, caller_too: &str) -> String {
             let Self { caller, agent, at } = self;
             let (caller, agent, ip) = (caller.local(), agent.local(), at.ip());
             format!(
-                "[[relay]]\na = {{ local = \"{at}\", peer = \"{caller}\" }}\nb = {{ local = \"{ip}:20002\", peer = \"{agent}\" }}\n"
+                "[[relay]]\na = {{ local = \"{at}\", peer = \"{caller}\"{caller_too} }}\nb = {{ local = \"{ip}:20002\", peer = \"{agent}\" }}\n"
             )
         }
 
@@ -253,6 +258,49 @@ mod privileged {
         Ok(())
     }
 
+    /// The stream goes through the mixer, so that it is lost when its daemon's link, ports or tables are touched.
+    #[test]
+    fn a_running_call_loses_no_packet_to_daemons_that_are_refused() -> Result<()> {
+        let lab = Lab::three_way()?;
+        let bpffs = Bpffs::mount(&lab.directory().join("bpf"))?;
+        let call = Call::new(&lab)?;
+        let media = |interface: &str, pins: &str| {
+            let pins = bpffs.path().join(pins);
+            format!("interfaces = [\"{interface}\", \"agent\"]\npath = \"native\"\npins = \"{}\"", pins.display())
+        };
+        let relay = call.relay_with(", divert = true");
+        let _first = run(&lab, &named_configuration(&lab, "first", &media("caller", "pins"), &relay)?)?;
+        call.crosses()?;
+        let mixer = "\n[media.mixer]\ninterface = \"other\"\naddress = \"169.254.65.1\"";
+        let refused: [(&str, String, &[&str]); 6] = [
+            ("wrong", media("caller", "pins") + "\nprots = 7", &["`media.prots`"]),
+            ("first", media("caller", "pins"), &["another daemon"]),
+            ("second", media("caller", "pins"), &["another daemon", "has the pin folder"]),
+            ("unknown", media("nowhere", "others"), &["no interface `nowhere`"]),
+            ("beside", media("caller", "others"), &["`utmix` runs an XDP program of somebody else's"]),
+            ("apart", media("caller", "others") + mixer, &["`caller` runs an XDP program of somebody else's"]),
+        ];
+        let mut sent = call.caller.send_while(Duration::from_millis(2), call.at, || {
+            refused.iter().try_for_each(|(name, media, parts)| {
+                let file = named_configuration(&lab, name, media, &relay)?;
+                assert_says(&refusal(&lab, &file)?, parts);
+                Ok(())
+            })
+        })?;
+        let arrived = call.agent.wait_for_packets(50 + sent.len(), SOON)?;
+        let mut arrived: Vec<_> = arrived.into_iter().skip(50).map(|packet| packet.bytes).collect();
+        // A beat of the mixer's heart that comes late on a busy machine lets a packet overtake.
+        arrived.sort_unstable();
+        sent.sort_unstable();
+        assert!(arrived == sent, "{} packets of {}", arrived.len(), sent.len());
+        let status = status(&lab, "first")?;
+        assert!(status["problems"].as_array().is_some_and(Vec::is_empty));
+        let mut reasons = status["reasons"].as_array().into_iter().flatten();
+        let diverted = reasons.find(|it| it["reason"] == "diverted").and_then(|it| it["packets"].as_u64());
+        assert!(2 * diverted.unwrap_or(0) > sent.len() as u64, "{diverted:?} of {} by the mixer", sent.len());
+        Ok(())
+    }
+
     #[test]
     fn the_fastest_path_is_given_up_only_for_want_of_privilege_or_support() -> Result<()> {
         let lab = Lab::three_way()?;
@@ -283,6 +331,36 @@ mod privileged {
             assert!(daemon.terminate()?.success());
             assert!(!pins.exists(), "nothing is left of the attempt");
         }
+        Ok(())
+    }
+
+    #[test]
+    fn an_interface_that_takes_no_native_xdp_is_served_behind_its_driver_and_says_why() -> Result<()> {
+        let lab = Lab::three_way()?;
+        let bpffs = Bpffs::mount(&lab.directory().join("bpf"))?;
+        // A veth takes XDP only for frames that fit a page.
+        for end in [lab.caller.facing(), lab.caller.interface()] {
+            end.namespace().ip(&format!("link set {} mtu 9000", end.name()))?;
+        }
+        let call = Call::new(&lab)?;
+        let pins = bpffs.path().join("pins");
+        let media = format!("interfaces = [\"caller\", \"agent\"]\npins = \"{}\"", pins.display());
+        let mut daemon = run(&lab, &named_configuration(&lab, "undertone", &media, &call.relay())?)?;
+        call.crosses()?;
+        let interfaces = status(&lab, "undertone")?["interfaces"].clone();
+        let path = |index: usize| {
+            ["interface", "path", "reason"].map(|key| interfaces[index][key].as_str().unwrap_or_default().to_owned())
+        };
+        let [interface, key, why] = path(0);
+        assert_eq!((interface.as_str(), key.as_str()), ("caller", "xdp-generic"));
+        assert_says(&why, &["xdp-native: ", "Numerical result out of range"]);
+        assert_eq!(path(1), ["agent", "xdp-native", "the driver takes it"]);
+        let mut shown = lab.appliance.command(program("undertone")?);
+        let shown = Said::of(shown.arg("--socket").arg(socket(&lab, "undertone")).arg("status"))?.done()?;
+        let line = shown.lines().find(|line| line.trim_start().starts_with("caller ")).unwrap_or_default();
+        assert_says(line, &["xdp-generic", &why]);
+        assert!(daemon.lines().iter().any(|line| line.contains("xdp-generic") && line.contains(&why)), "the log");
+        assert!(daemon.terminate()?.success());
         Ok(())
     }
 

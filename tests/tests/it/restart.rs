@@ -3,10 +3,10 @@
 mod privileged {
     use std::{
         fs,
+        net::SocketAddr,
         path::{Path, PathBuf},
-        sync::atomic::{AtomicBool, Ordering},
         thread,
-        time::{Duration, Instant},
+        time::Duration,
     };
 
     use aya::programs::{
@@ -55,7 +55,7 @@ mod privileged {
         }
 
         /// Where the caller sends.
-        fn port(&self) -> std::net::SocketAddr {
+        fn port(&self) -> SocketAddr {
             (self.lab.caller.facing_address(Family::V4), 20_000).into()
         }
 
@@ -104,10 +104,7 @@ mod privileged {
             let mut command = self.lab.appliance.command(program);
             command.arg("run").arg("--config").arg(config);
             let daemon = Process::spawn("undertone", command)?;
-            wait_for("the daemon to answer with all its ways known", START, || {
-                let status = self.ask(&["status", "--json"]).ok()?;
-                status.contains("\"streams\"").then_some(())
-            })?;
+            wait_for("the daemon to answer with all its ways known", START, || self.knows_all_ways().then_some(()))?;
             Ok(daemon)
         }
 
@@ -150,28 +147,43 @@ mod privileged {
 
         /// Sends a packet each millisecond while `meanwhile` runs. Returns what was sent.
         fn send_while(&self, meanwhile: impl FnOnce() -> Result<()>) -> Result<Vec<Vec<u8>>> {
-            let packets: Vec<_> = Stream::pcmu(7).numbered(60_000).iter().map(Packet::to_bytes).collect();
-            let done = AtomicBool::new(false);
-            let sent = thread::scope(|scope| -> Result<usize> {
-                let sender = scope.spawn(|| -> Result<usize> {
-                    let start = Instant::now();
-                    for (index, packet) in packets.iter().enumerate() {
-                        if done.load(Ordering::Relaxed) {
-                            return Ok(index);
-                        }
-                        thread::sleep(
-                            (start + Duration::from_millis(index as u64)).saturating_duration_since(Instant::now()),
-                        );
-                        self.caller.send(packet, self.port())?;
-                    }
-                    Ok(packets.len())
-                });
-                let result = meanwhile();
-                done.store(true, Ordering::Relaxed);
-                let sent = sender.join().expect("a sender");
-                result.and(sent)
-            })?;
-            Ok(packets.into_iter().take(sent).collect())
+            self.caller.send_while(Duration::from_millis(1), self.port(), meanwhile)
+        }
+
+        /// Gives an order, and sees where packets go from then on: to all of `heard`, and to none of `deaf`.
+        fn order(&self, order: &[&str], heard: &[&Endpoint], deaf: &[&Endpoint]) -> Result<()> {
+            self.ask(order)?;
+            wait_for("the ways to be known", SOON, || self.knows_all_ways().then_some(()))?;
+            let packets = Stream::pcmu(7).numbered(50);
+            let sent: Vec<_> = packets.iter().map(Packet::to_bytes).collect();
+            self.caller.send_paced(&packets, Duration::from_millis(1), self.port())?;
+            for endpoint in heard {
+                let received = endpoint.wait_for_packets(sent.len(), SOON)?;
+                assert!(bytes(&received) == sent, "{} after {order:?}", endpoint.local());
+                endpoint.take_received();
+            }
+            for endpoint in deaf {
+                assert!(endpoint.received().is_empty(), "{} after {order:?}", endpoint.local());
+            }
+            Ok(())
+        }
+
+        fn status(&self) -> Result<serde_json::Value> {
+            serde_json::from_str(&self.ask(&["status", "--json"])?).map_err(failed)
+        }
+
+        /// Whether a daemon answers that every next hop is resolved.
+        fn knows_all_ways(&self) -> bool {
+            let Ok(status) = self.status() else { return false };
+            let mut usage = status["capacity"].as_array().into_iter().flatten();
+            usage.any(|it| it["what"] == "destinations resolved" && it["used"] == it["max"])
+        }
+
+        /// How many packets counted for a reason.
+        fn reason(&self, reason: &str) -> Result<u64> {
+            let status = self.status()?;
+            let mut reasons = status["reasons"].as_array().into_iter().flatten();
+            Ok(reasons.find(|it| it["reason"] == reason).and_then(|it| it["packets"].as_u64()).unwrap_or(0))
         }
     }
 
@@ -193,13 +205,40 @@ mod privileged {
             assert_eq!(bytes(&received).len(), sent.len(), "{who}");
             assert!(bytes(&received) == sent, "{who}: every packet, in order, as sent");
         }
-        // The second daemon can change and remove what it found.
+        // The second daemon can remove what it found.
         let port = scene.port().to_string();
         scene.ask(&["relay", "remove", &port])?;
         scene.agent.take_received();
         scene.caller.send(&sent[0], scene.port())?;
         assert!(scene.agent.wait_for_silence(SOON / 20).is_empty(), "a removed stream ends");
         Ok(())
+    }
+
+    #[test]
+    fn a_daemon_takes_every_order_for_streams_that_another_began() -> Result<()> {
+        let scene = Scene::new()?;
+        let Scene { lab, caller, agent, monitor, .. } = &scene;
+        let config = scene.configure(false)?;
+        scene.start(&config)?.kill9()?;
+        let _second = scene.start(&config)?;
+        assert_eq!(scene.status()?["adopted"]["streams"], 2);
+        scene.wait_for_media()?;
+
+        let (other, elsewhere) = (bind(&lab.agent, Family::V4)?, bind(&lab.agent, Family::V4)?);
+        let [port, first, second] = [scene.port(), monitor.local(), other.local()].map(|it| it.to_string());
+        scene.order(&["copy", "add", &port, &second], &[agent, monitor, &other], &[])?;
+        scene.order(&["copy", "remove", &port, &first], &[agent, &other], &[monitor])?;
+        let diverted = scene.reason("diverted")?;
+        scene.order(&["divert", "on", &port], &[agent, &other], &[monitor])?;
+        let through_mixer = scene.reason("diverted")? - diverted;
+        assert_eq!(through_mixer, 50);
+        scene.order(&["divert", "off", &port], &[agent, &other], &[monitor])?;
+        assert_eq!(scene.reason("diverted")?, diverted + through_mixer, "off again");
+        let (from, peer) = (SocketAddr::new(lab.agent.facing_address(Family::V4), 20_002), elsewhere.local());
+        let ends = [("--a-local", scene.port()), ("--a-peer", caller.local()), ("--b-local", from), ("--b-peer", peer)];
+        let ends = ends.map(|(flag, value)| format!("{flag}={value}"));
+        let change = [&["relay", "change"], &ends.each_ref().map(String::as_str)[..]].concat();
+        scene.order(&change, &[&elsewhere, &other], &[agent, monitor])
     }
 
     #[test]

@@ -21,6 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     // Those that look at the product from outside see all of it.
     ("undertone-tests", EVERYTHING),
+    ("undertone-fuzz", &["undertone-control-core", "undertone-core", "undertone-abi", "undertone-wire"]),
     ("undertone-bench", EVERYTHING),
     // The build must not need what it builds.
     ("xtask", &[]),

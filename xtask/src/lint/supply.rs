@@ -28,9 +28,7 @@ fn check(project: &Project, checks: &[&str], judge: impl Fn(Failure) -> Result<O
     if find_program("cargo-deny").is_none() {
         return Ok(Outcome::NotRun("cargo-deny is not installed: `cargo install --locked cargo-deny`".into()));
     }
-    let manifests =
-        [project.path("Cargo.toml")].into_iter().chain(project.ebpf_manifest()).chain(project.fuzz_manifest());
-    for manifest in manifests {
+    for manifest in project.manifests() {
         if let Err(failure) = command::read(&mut deny(project, &manifest, checks)) {
             return judge(failure);
         }

@@ -40,7 +40,7 @@ impl<M: Memory> Tables<'_, M> {
             Way::Mixer(socket) => {
                 let config = self.memory.config();
                 let to = Endpoint { address: config.mixer_address(), port: config.divert_port() };
-                departures.push(Departure { socket, to, dscp: None, reason: Reason::Diverted });
+                departures.push(Departure { socket, to, dscp: arrival.dscp, reason: Reason::Diverted });
                 Reason::Diverted
             }
             Way::Hold if group != 0 => Reason::CopiedOnly,

@@ -190,7 +190,7 @@ mod tests {
         let packets = Stream::pcmu(1).packets(&encode_pcmu(&spoken));
         let sent: Vec<_> = packets.iter().map(Packet::to_bytes).collect();
         let from = SocketAddr::from((Ipv4Addr::LOCALHOST, 20_000));
-        let receive = |bytes| Received { at: Duration::ZERO, from, bytes };
+        let receive = |bytes| Received { at: Duration::ZERO, from, dscp: 0, bytes };
         let received: Vec<_> = arrived(sent.clone()).into_iter().map(receive).collect();
         let arrivals = || Arrivals::of(&sent, received.iter());
         Crossing {

@@ -42,24 +42,27 @@ impl Bed {
 
     /// A relay between caller and agent at the media port `port`, whose next hops are known.
     pub(crate) fn call(&self, family: Family, port: u16) -> Result<Call> {
-        self.call_between(family, family, port)
+        self.call_of(Kind::Rtp, family, port)
+    }
+
+    /// A relay of other media than plain RTP.
+    pub(crate) fn call_of(&self, kind: Kind, family: Family, port: u16) -> Result<Call> {
+        self.make_call(kind, [family, family], port)
     }
 
     /// A relay between a caller and an agent of different IP versions.
     pub(crate) fn call_between(&self, caller: Family, agent: Family, port: u16) -> Result<Call> {
+        self.make_call(Kind::Rtp, [caller, agent], port)
+    }
+
+    fn make_call(&self, kind: Kind, [caller, agent]: [Family; 2], port: u16) -> Result<Call> {
         let a = bind(&self.lab.caller, caller)?;
         let b = bind(&self.lab.agent, agent)?;
-        let end = |site: &Site, family, port, endpoint: &Endpoint| End {
-            local: SocketAddr::new(site.facing_address(family), port),
-            peer: endpoint.local(),
-            learn: Policy::Strict,
-            sends: true,
-            dscp: None,
-        };
+        let at = |site: &Site, family, port| SocketAddr::new(site.facing_address(family), port);
         let relay = Relay {
-            a: end(&self.lab.caller, caller, port, &a),
-            b: end(&self.lab.agent, agent, port + 2, &b),
-            kind: Kind::Rtp,
+            a: end(at(&self.lab.caller, caller, port), a.local()),
+            b: end(at(&self.lab.agent, agent, port + 2), b.local()),
+            kind,
             clock: Clock::Hz8000,
         };
         self.drive(|plane| plane.add(&relay))?;
@@ -71,16 +74,10 @@ impl Bed {
     pub(crate) fn call_to(&self, endpoint: &Endpoint, port: u16) -> Result<Call> {
         let caller = bind(&self.lab.caller, Family::V4)?;
         let agent = bind(&self.lab.monitor, Family::V4)?;
-        let end = |site: &Site, port, peer| End {
-            local: SocketAddr::new(site.facing_address(Family::V4), port),
-            peer,
-            learn: Policy::Strict,
-            sends: true,
-            dscp: None,
-        };
+        let at = |site: &Site, port| SocketAddr::new(site.facing_address(Family::V4), port);
         let relay = Relay {
-            a: end(&self.lab.caller, port, caller.local()),
-            b: end(&self.lab.monitor, port + 2, endpoint.local()),
+            a: end(at(&self.lab.caller, port), caller.local()),
+            b: end(at(&self.lab.monitor, port + 2), endpoint.local()),
             kind: Kind::Rtp,
             clock: Clock::Hz8000,
         };
@@ -124,6 +121,26 @@ impl Bed {
         let reasons = self.plane.reasons().expect("counters can be read");
         reasons.iter().find(|(other, _)| *other == reason).map_or(0, |(_, count)| *count)
     }
+}
+
+impl Call {
+    /// Sends these datagrams each way, and sees that they arrive as they were sent, each from the receiver's own port.
+    pub(crate) fn exchange(&self, sent: &[Vec<u8>]) -> Result<()> {
+        let (caller, agent) = ((&self.caller, self.relay.a.local), (&self.agent, self.relay.b.local));
+        for ((from, at), (to, back)) in [(caller, agent), (agent, caller)] {
+            sent.iter().try_for_each(|datagram| from.send(datagram, at))?;
+            let received = to.wait_for_packets(sent.len(), SOON)?;
+            assert_eq!(bytes(&received), sent, "to {}", to.local());
+            assert!(received.iter().all(|packet| packet.from == back), "from {back}");
+            to.take_received();
+        }
+        Ok(())
+    }
+}
+
+/// An end that keeps to its SDP's address.
+pub(crate) const fn end(local: SocketAddr, peer: SocketAddr) -> End {
+    End { local, peer, learn: Policy::Strict, sends: true, dscp: None }
 }
 
 /// Opens a data plane in a lab's appliance.

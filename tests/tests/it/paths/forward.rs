@@ -8,7 +8,7 @@ use undertone_tests::{
 };
 
 use super::{
-    bed::{Bed, Call, SOON, bytes},
+    bed::{Bed, Call, SOON},
     on_every_path,
 };
 
@@ -31,15 +31,9 @@ fn ip_versions_may_differ(path: PathChoice) -> Result<()> {
 
 /// Sends both ways, and holds what arrived and what was counted against what was sent.
 fn exchange(bed: &Bed, call: &Call) -> Result<()> {
-    let packets = Stream::pcmu(7).numbered(200);
-    let sent: Vec<_> = packets.iter().map(Packet::to_bytes).collect();
-    let ways = [(&call.caller, &call.relay.a, &call.agent), (&call.agent, &call.relay.b, &call.caller)];
-    for (from, end, to) in ways {
-        from.send_at_full_rate(&packets, end.local)?;
-        let received = to.wait_for_packets(sent.len(), SOON)?;
-        assert_eq!(bytes(&received), sent, "to {}", to.local());
-        let other = if end == &call.relay.a { call.relay.b.local } else { call.relay.a.local };
-        assert!(received.iter().all(|packet| packet.from == other), "from {other}");
+    let sent: Vec<_> = Stream::pcmu(7).numbered(200).iter().map(Packet::to_bytes).collect();
+    call.exchange(&sent)?;
+    for end in [&call.relay.a, &call.relay.b] {
         let statistics = bed.wait_for_count(end.local, sent.len() as u64)?.statistics;
         assert_eq!(statistics.packets, sent.len() as u64);
         assert_eq!(statistics.bytes, sent.iter().map(Vec::len).sum::<usize>() as u64);

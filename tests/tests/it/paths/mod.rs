@@ -3,6 +3,7 @@
 pub(crate) mod bed;
 mod changes;
 mod copies;
+mod demux;
 mod devices;
 mod divert;
 mod forward;

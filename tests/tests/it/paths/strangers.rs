@@ -2,6 +2,7 @@
 
 use std::{thread, time::Duration};
 
+use undertone_abi::limits::LEARN_PACKETS_MAX;
 use undertone_dataplane::{PathChoice, Policy};
 use undertone_tests::{
     Result,
@@ -14,7 +15,11 @@ use super::{
     on_every_path,
 };
 
-on_every_path!(a_flood_from_strangers_never_moves_a_stream, a_party_elsewhere_is_followed_as_its_policy_allows,);
+on_every_path!(
+    a_flood_from_strangers_never_moves_a_stream,
+    a_flood_never_moves_a_stream_from_where_its_party_was_learned,
+    a_party_elsewhere_is_followed_as_its_policy_allows,
+);
 
 const CALLER_SSRC: u32 = 7;
 const STRANGER_SSRC: u32 = 66;
@@ -27,31 +32,58 @@ const FLOOD_PACE: Duration = Duration::from_micros(200);
 fn a_flood_from_strangers_never_moves_a_stream(path: PathChoice) -> Result<()> {
     let bed = Bed::new(path)?;
     for (index, policy) in [Policy::Strict, Policy::SameHost, Policy::Latch].into_iter().enumerate() {
-        let mut call = bed.call(Family::V4, 20_000 + 10 * index as u16)?;
-        call.relay.a.learn = policy;
-        call.relay.b.learn = policy;
-        bed.drive(|plane| plane.change(&call.relay))?;
-        flood_before_during_and_after(&bed, &call, policy)?;
+        let call = call_with(&bed, policy, index)?;
+        flood_before_during_and_after(&bed, &call, &call.caller, STREAM)?;
         bed.drive(|plane| plane.remove(call.relay.a.local))?;
     }
     Ok(())
 }
 
-/// A stranger sends a hundred times what the caller does: before it, meanwhile, and after it.
-fn flood_before_during_and_after(bed: &Bed, call: &Call, policy: Policy) -> Result<()> {
-    let at = call.relay.a.local;
+fn a_flood_never_moves_a_stream_from_where_its_party_was_learned(path: PathChoice) -> Result<()> {
+    let bed = Bed::new(path)?;
+    // Where the party really is, and how much of the flood comes before it. Of two strangers to the SDP the first is
+    // learned; its host's other port wins against somebody else while the window is open.
+    let table = [
+        (Policy::SameHost, &bed.lab.caller, STREAM),
+        (Policy::Latch, &bed.lab.caller, LEARN_PACKETS_MAX as usize - 1),
+        (Policy::Latch, &bed.lab.agent, 0),
+        (Policy::Latch, &bed.lab.monitor, 0),
+    ];
+    for (index, (policy, place, before)) in table.into_iter().enumerate() {
+        let call = call_with(&bed, policy, index)?;
+        let party = bind(place, Family::V4)?;
+        flood_before_during_and_after(&bed, &call, &party, before)?;
+        assert!(call.caller.received().is_empty(), "{policy:?}: the SDP's address hears nothing");
+        bed.drive(|plane| plane.remove(call.relay.a.local))?;
+    }
+    Ok(())
+}
+
+/// A call, one of several, whose ports may learn as `policy` says.
+fn call_with(bed: &Bed, policy: Policy, index: usize) -> Result<Call> {
+    let mut call = bed.call(Family::V4, 20_000 + 10 * index as u16)?;
+    call.relay.a.learn = policy;
+    call.relay.b.learn = policy;
+    bed.drive(|plane| plane.change(&call.relay))?;
+    Ok(call)
+}
+
+/// The caller speaks from `party`. A stranger sends `before` packets before it, a hundred times what it sends meanwhile,
+/// and more after it.
+fn flood_before_during_and_after(bed: &Bed, call: &Call, party: &Endpoint, before: usize) -> Result<()> {
+    let (at, policy) = (call.relay.a.local, call.relay.a.learn);
     let stranger = bind(&bed.lab.monitor, Family::V4)?;
     let flood = Stream::pcmu(STRANGER_SSRC).numbered(FLOOD);
     let stream = Stream::pcmu(CALLER_SSRC).numbered(STREAM);
     let sent: Vec<_> = stream.iter().map(Packet::to_bytes).collect();
 
-    stranger.send_at_full_rate(&flood[..STREAM], at)?;
+    stranger.send_at_full_rate(&flood[..before], at)?;
     // From the caller's first packet on, nothing of the stranger's passes.
-    call.caller.send(&sent[0], at)?;
+    party.send(&sent[0], at)?;
     wait_for("the caller's first packet", SOON, || position_of_caller(&call.agent))?;
     thread::scope(|scope| {
         let flooding = scope.spawn(|| stranger.send_paced(&flood, FLOOD_PACE, at).map(drop));
-        let speaking = call.caller.send_paced(&stream[1..], PACE, at).map(drop);
+        let speaking = party.send_paced(&stream[1..], PACE, at).map(drop);
         flooding.join().expect("a sender").and(speaking)
     })?;
     stranger.send_at_full_rate(&flood[..STREAM], at)?;
@@ -63,14 +95,17 @@ fn flood_before_during_and_after(bed: &Bed, call: &Call, policy: Policy) -> Resu
     })?;
     let first = heard.iter().position(|packet| ssrc(&packet.bytes) == CALLER_SSRC).expect("the caller was heard");
     assert_eq!(bytes(&heard[first..]), sent, "{policy:?}: the caller alone, from its first packet on");
-    assert!(first == 0 || policy == Policy::Latch, "{policy:?}: {first} packets of a stranger's came first");
+    let allowed = if policy == Policy::Latch { before } else { 0 };
+    assert!(first <= allowed, "{policy:?}: {first} packets of a stranger's came first");
     let statistics = bed.plane.report(at).expect("a stream").statistics;
-    assert_eq!(statistics.source.map(std::net::SocketAddr::from), Some(call.caller.local()), "{policy:?}");
+    assert_eq!(statistics.source.map(std::net::SocketAddr::from), Some(party.local()), "{policy:?}");
+    assert!(statistics.locked, "{policy:?}: final");
     assert!(statistics.strangers >= FLOOD as u64, "{policy:?}: {} strangers", statistics.strangers);
 
     // The other direction goes to the caller, not to the stranger.
+    bed.wait_for_ways(&[])?;
     call.agent.send_at_full_rate(&stream, call.relay.b.local)?;
-    assert_eq!(bytes(&call.caller.wait_for_packets(STREAM, SOON)?), sent, "{policy:?}: back");
+    assert_eq!(bytes(&party.wait_for_packets(STREAM, SOON)?), sent, "{policy:?}: back");
     assert!(stranger.received().is_empty(), "{policy:?}: the stranger hears nothing");
     Ok(())
 }
@@ -97,9 +132,7 @@ fn a_party_elsewhere_is_followed_as_its_policy_allows(path: PathChoice) -> Resul
         (Policy::Latch, elsewhere, true),
     ];
     for (index, (policy, place, follows)) in table.into_iter().enumerate() {
-        let mut call = bed.call(Family::V4, 20_000 + 10 * index as u16)?;
-        call.relay.a.learn = policy;
-        bed.drive(|plane| plane.change(&call.relay))?;
+        let call = call_with(&bed, policy, index)?;
         let speaker = place(&bed)?;
         let packets = Stream::pcmu(CALLER_SSRC).numbered(20);
         speaker.send_at_full_rate(&packets, call.relay.a.local)?;

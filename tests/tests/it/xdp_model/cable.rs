@@ -1,48 +1,29 @@
 //! The far ends of the node's links: frames are put on one, and seen on the others, as they are.
 
-use std::fs;
 use std::io::{self, BufReader, Read};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, bind, send, socket};
-use nix::unistd::Pid;
 use undertone_tests::Result;
-use undertone_tests::lab::{Interface, wait_for};
+use undertone_tests::lab::Interface;
 
-use super::cpu;
-
-/// Puts frames on a link, as many at a time as wanted.
+/// Puts frames on a link, and each is taken off at the other end before the next one comes.
 pub(super) struct Injector {
     bursts: Sender<Vec<Vec<u8>>>,
     sent: Receiver<io::Result<()>>,
 }
 
 impl Injector {
-    /// Puts frames on `interface`, and each is taken off at the other end before the next one comes.
-    pub(super) fn one_by_one(interface: &Interface) -> Result<Self> {
-        Self::start(interface, || {})
-    }
-
-    /// Puts frames on `interface`, and all that come at a time wait for a kernel thread to take them off `other_end`,
-    /// where a program has to be attached by now.
-    pub(super) fn all_at_once(interface: &Interface, other_end: &Interface) -> Result<Self> {
-        let poller = poll_by_thread(other_end)?;
-        Self::start(interface, move || {
-            cpu::move_to(poller, cpu::stay_on_one_cpu());
-            cpu::go_first();
-        })
-    }
-
-    fn start(interface: &Interface, prepare: impl FnOnce() + Send + 'static) -> Result<Self> {
+    /// Puts frames on `interface`.
+    pub(super) fn start(interface: &Interface) -> Result<Self> {
         let outlet = interface.namespace().run(|| Outlet::open(interface.name()))?.expect("root opens packet sockets");
         let ((bursts, orders), (reports, sent)) = (mpsc::channel::<Vec<Vec<u8>>>(), mpsc::channel());
         thread::spawn(move || {
-            prepare();
             let send_all = |burst: Vec<Vec<u8>>| burst.iter().try_for_each(|frame| outlet.send(frame));
             while let Ok(burst) = orders.recv()
                 && reports.send(send_all(burst)).is_ok()
@@ -75,23 +56,6 @@ impl Outlet {
     fn send(&self, frame: &[u8]) -> io::Result<()> {
         send(self.0.as_raw_fd(), frame, MsgFlags::empty()).map(drop).map_err(io::Error::from)
     }
-}
-
-/// Has a kernel thread take frames off `interface`, and not whoever puts them on its other end. Says which thread.
-fn poll_by_thread(interface: &Interface) -> Result<Pid> {
-    let setting = format!("echo 1 > /sys/class/net/{}/threaded", interface.name());
-    // `ip netns exec` shows a namespace's own /sys.
-    let mut command = Command::new("ip");
-    command.args(["netns", "exec", interface.namespace().name(), "sh", "-c", &setting]);
-    assert!(command.status().is_ok_and(|status| status.success()), "a kernel from 5.12 on polls by threads");
-    let prefix = format!("napi/{}-", interface.name());
-    wait_for(&format!("the thread {prefix}"), Duration::from_secs(5), || {
-        let processes = fs::read_dir("/proc").expect("/proc is there").flatten();
-        let is_poller =
-            |path: &std::path::Path| fs::read_to_string(path.join("comm")).is_ok_and(|name| name.starts_with(&prefix));
-        let poller = processes.map(|process| process.path()).find(|path| is_poller(path))?;
-        poller.file_name()?.to_str()?.parse().ok().map(Pid::from_raw)
-    })
 }
 
 /// A `tcpdump` that hands over every frame that arrives at an interface, with the tags it had on the link.

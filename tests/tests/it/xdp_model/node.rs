@@ -36,12 +36,16 @@ pub(super) const HOP_MIXER: u16 = 1;
 const MIXER_ADDRESS: Ipv4Addr = Ipv4Addr::new(169, 254, 7, 1);
 const MIXER_DIVERT_PORT: u16 = 7000;
 const MIXER_UNRESOLVED_PORT: u16 = 7001;
+const MIXER_COPIES_PORT: u16 = 7002;
 
 /// Where the mixer listens.
 pub(super) const MIXER_DIVERT: SocketAddr = SocketAddr::new(IpAddr::V4(MIXER_ADDRESS), MIXER_DIVERT_PORT);
 
 /// Where user space listens for packets whose next hop is not known.
 pub(super) const MIXER_UNRESOLVED: SocketAddr = SocketAddr::new(IpAddr::V4(MIXER_ADDRESS), MIXER_UNRESOLVED_PORT);
+
+/// Where user space listens for packets that it is to copy.
+pub(super) const MIXER_COPIES: SocketAddr = SocketAddr::new(IpAddr::V4(MIXER_ADDRESS), MIXER_COPIES_PORT);
 
 /// What the tables hold.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +54,8 @@ pub(super) struct Node {
     pub(super) mixer: Option<u32>,
     /// Whether the mixer's heart has beaten lately.
     pub(super) is_mixer_alive: bool,
+    /// Whether copies are made in user space, and not by the kernel.
+    pub(super) copies_in_user_space: bool,
     /// Device slots that are in use, with the interface in each.
     pub(super) devices: BTreeMap<u8, u32>,
     /// Shapes that there are, with the interfaces of each and whether it carries copies.
@@ -92,6 +98,7 @@ impl Node {
             MIXER_DIVERT_PORT,
             MIXER_UNRESOLVED_PORT,
         );
+        config.set_copies_port(if self.copies_in_user_space { MIXER_COPIES_PORT } else { 0 });
         for index in before.hops.keys().chain(self.hops.keys()) {
             let hop = self.hops.get(index).copied().unwrap_or_default();
             memory.hop(*index).expect("a hop of the table").write(&hop);

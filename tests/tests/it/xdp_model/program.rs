@@ -1,5 +1,6 @@
 //! The XDP program in the kernel, fed one packet at a time.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use aya::maps::{MapData, RingBuf};
@@ -22,6 +23,8 @@ const OUTPUT_BYTES: usize = 4096;
 pub(super) struct Program {
     pub(super) kernel: Kernel,
     node: Node,
+    /// The interface in each device slot, and whether it carries copies.
+    devices: BTreeMap<u8, (u32, bool)>,
     moves: RingBuf<MapData>,
     reasons: Vec<(Reason, u64)>,
 }
@@ -48,7 +51,7 @@ impl Program {
         let mut kernel = Kernel::load(sizes, None)?;
         let moves = kernel.take_moves().expect("taken once");
         let reasons = kernel.reasons()?;
-        Ok(Self { kernel, node: Node::default(), moves, reasons })
+        Ok(Self { kernel, node: Node::default(), devices: BTreeMap::new(), moves, reasons })
     }
 
     /// Attaches the relay program to an interface of the calling thread's namespace, for as long as this lives.
@@ -60,9 +63,13 @@ impl Program {
     /// Writes tables. Devices and shapes come and never go.
     pub(super) fn set_node(&mut self, node: &Node) -> Result<(), KernelError> {
         for (slot, interface) in &node.devices {
-            if self.node.devices.get(slot) != Some(interface) {
-                let carries_copies = node.shapes.values().flatten().any(|entry| *entry == (*interface, true));
-                self.kernel.set_device(*slot, *interface, carries_copies)?;
+            let carries_copies = node.shapes.values().flatten().any(|entry| *entry == (*interface, true));
+            let before = self.devices.get(slot).copied();
+            // A device that has carried copies goes on to run the program for them.
+            let device = (*interface, carries_copies || before == Some((*interface, true)));
+            if before != Some(device) {
+                self.kernel.set_device(*slot, device.0, device.1)?;
+                self.devices.insert(*slot, device);
             }
         }
         for (shape, entries) in &node.shapes {

@@ -21,6 +21,7 @@ pub(super) struct Interfaces {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scene {
     mixer: MixerState,
+    copies_in_user_space: bool,
     /// From the mixer's hop on.
     hops: Vec<Hop>,
     streams: Vec<Stream>,
@@ -69,7 +70,13 @@ pub(super) fn scenes() -> impl Strategy<Value = Scene> {
     let mixer = prop_oneof![3 => Just(MixerState::Alive), 2 => Just(MixerState::Dead), 1 => Just(MixerState::None)];
     let hops = prop::collection::vec(hops(), usize::from(HOPS));
     let streams = prop::collection::vec(streams(), usize::from(STREAMS));
-    (mixer, hops, streams).prop_map(|(mixer, hops, streams)| Scene { mixer, hops, streams })
+    let copied = prop::bool::weighted(0.3);
+    (mixer, copied, hops, streams).prop_map(|(mixer, copies_in_user_space, hops, streams)| Scene {
+        mixer,
+        copies_in_user_space,
+        hops,
+        streams,
+    })
 }
 
 /// Either end of any stream.
@@ -149,6 +156,7 @@ impl Scene {
         Node {
             mixer: (self.mixer != MixerState::None).then_some(interfaces.mixer),
             is_mixer_alive: self.mixer == MixerState::Alive,
+            copies_in_user_space: self.copies_in_user_space,
             devices: BTreeMap::from([(0, interfaces.network), (1, interfaces.mixer), (2, interfaces.network)]),
             shapes: BTreeMap::from([(1, vec![(interfaces.network, true)]), (2, Vec::new()), (700, Vec::new())]),
             hops: (HOP_MIXER..).zip(self.hops.iter().copied()).collect(),

@@ -19,7 +19,7 @@ use self::learning::{Admission, Learning};
 use self::media::{Heard, Media, classify};
 use self::reception::Report;
 use self::rewrite::Leave;
-use super::node::{ADDRESSES, GROUPS, HOP_MIXER, MIXER_DIVERT, MIXER_UNRESOLVED, Node, PORTS};
+use super::node::{ADDRESSES, GROUPS, HOP_MIXER, MIXER_COPIES, MIXER_DIVERT, MIXER_UNRESOLVED, Node, PORTS};
 
 /// The node and what it has been through.
 #[derive(Debug, Default)]
@@ -208,7 +208,12 @@ impl Model {
 
     fn depart(&self, frame: &[u8], index: RowIndex, rule: &Rule, is_rtp: bool) -> Result<(Reason, Leaving), Reason> {
         let is_resolved = self.node.resolved_hop(rule.via.hop).is_some();
+        let is_for_copier = rule.group != 0 && self.node.copies_in_user_space && self.node.is_mixer_alive;
+        let group = if self.node.copies_in_user_space { 0 } else { rule.group };
         let way = match (rule.forward, rule.divert) {
+            (true, true) if is_for_copier => Way::Mixer(Reason::Diverted, MIXER_COPIES),
+            (true, false) if is_for_copier => Way::Mixer(Reason::Copied, MIXER_COPIES),
+            (false, _) if is_for_copier => Way::Mixer(Reason::CopiedOnly, MIXER_COPIES),
             (false, _) => Way::Nowhere(Reason::Held),
             (true, true) if self.node.is_mixer_alive => Way::Mixer(Reason::Diverted, MIXER_DIVERT),
             (true, _) if !is_resolved && self.node.mixer.is_some() => Way::Mixer(Reason::Unresolved, MIXER_UNRESOLVED),
@@ -216,21 +221,21 @@ impl Model {
             (true, true) => Way::Party(Reason::FailedToWire),
             (true, false) => Way::Party(Reason::Forwarded),
         };
-        let shapes = self.node.groups.get(&rule.group).map(|group| group.shapes).unwrap_or_default();
+        let shapes = self.node.groups.get(&group).map(|group| group.shapes).unwrap_or_default();
         let (reason, leave, shape) = match way {
             Way::Party(reason) => (reason, self.towards_party(rule, is_rtp)?, shapes.forward),
             Way::Mixer(reason, to) => (reason, self.towards_mixer(index, to)?, shapes.divert),
-            Way::Nowhere(reason) if rule.group == 0 => return Err(reason),
+            Way::Nowhere(reason) if group == 0 => return Err(reason),
             Way::Nowhere(_) => {
-                return self.broadcast(Reason::CopiedOnly, frame.to_vec(), rule.group, shapes.hold, None);
+                return self.broadcast(Reason::CopiedOnly, frame.to_vec(), group, shapes.hold, None);
             }
         };
         let frame = leave.rewrite(frame)?;
-        if rule.group == 0 {
+        if group == 0 {
             return self.send(reason, frame, leave.hop.device);
         }
         let reason = if reason == Reason::Forwarded { Reason::Copied } else { reason };
-        self.broadcast(reason, frame, rule.group, shape, Some(leave.hop.device))
+        self.broadcast(reason, frame, group, shape, Some(leave.hop.device))
     }
 
     /// What the mixer made of a packet goes on to the party; its copies have left before.

@@ -4,29 +4,29 @@ use undertone_abi::{Reason, Word64};
 
 /// A counter for every reason, shared with whoever reads them.
 #[derive(Debug, Default)]
-pub(super) struct Reasons([Word64; Reason::COUNT as usize]);
+pub(crate) struct Reasons([Word64; Reason::COUNT as usize]);
 
 impl Reasons {
-    pub(super) fn read(&self) -> Vec<(Reason, u64)> {
+    pub(crate) fn read(&self) -> Vec<(Reason, u64)> {
         Reason::ALL.iter().copied().zip(self.0.iter().map(Word64::load)).collect()
     }
 }
 
-/// What was decided in this turn, before it is known which sends failed. A shared counter never goes back.
+/// What was decided in a turn, before it is known which sends failed. A shared counter never goes back.
 #[derive(Debug, Default)]
-pub(super) struct Counts([i64; Reason::COUNT as usize]);
+pub(crate) struct Counts([i64; Reason::COUNT as usize]);
 
 impl Counts {
-    pub(super) fn add(&mut self, reason: Reason) {
+    pub(crate) fn add(&mut self, reason: Reason) {
         self.0[reason as usize] += 1;
     }
 
-    pub(super) fn add_many(&mut self, reason: Reason, count: u32) {
+    pub(crate) fn add_many(&mut self, reason: Reason, count: u32) {
         self.0[reason as usize] += i64::from(count);
     }
 
     /// Takes back what a send that failed with `error` was counted for, and counts why.
-    pub(super) fn unsent(&mut self, reason: Reason, error: i32) {
+    pub(crate) fn unsent(&mut self, reason: Reason, error: i32) {
         self.0[reason as usize] -= 1;
         self.add(match (reason, error) {
             (Reason::CopySent, libc::EMSGSIZE) => Reason::CopyTooBig,
@@ -39,7 +39,7 @@ impl Counts {
     }
 
     /// Adds to the shared counters. Only their one writer may call this.
-    pub(super) fn settle(&mut self, reasons: &Reasons) {
+    pub(crate) fn settle(&mut self, reasons: &Reasons) {
         for (count, shared) in self.0.iter_mut().zip(&reasons.0) {
             if *count > 0 {
                 shared.store(shared.load().wrapping_add(*count as u64));
