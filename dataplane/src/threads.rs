@@ -17,7 +17,9 @@ mod tests {
     #[test]
     fn a_thread_that_has_ended_is_named() {
         let (stop, stopped) = mpsc::channel::<()>();
-        let runs = thread::spawn(move || drop(stopped.recv()));
+        let runs = thread::spawn(move || {
+            let _ = stopped.recv();
+        });
         let ends = thread::Builder::new().name("ways".into()).spawn(|| {}).expect("a thread");
         while !ends.is_finished() {
             thread::yield_now();
