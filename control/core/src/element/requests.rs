@@ -51,7 +51,7 @@ impl<M: Media> Element<M> {
         }
         let named = match self.take_routes(&mut request) {
             Ok(named) => named,
-            Err(reason) => return self.refuse(now, flow, &request, &Answer::new(400).because(reason)),
+            Err(unroutable) => return self.refuse(now, flow, &request, &unroutable.answer()),
         };
         let is_for_us = uris::dialled(request.uri()).is_empty() && self.is_ours(request.uri());
         match request.method() {

@@ -188,11 +188,11 @@ impl Bench {
 
     /// The one request that a peer was sent.
     fn request(&mut self, peer: &str) -> Request {
-        match <[Message; 1]>::try_from(self.heard(peer)) {
+        let heard = self.heard(peer);
+        let summary = summary(&heard);
+        match <[Message; 1]>::try_from(heard) {
             Ok([Message::Request(request)]) => request,
-            other => {
-                panic!("one request to {peer}, not {}", summary(other.as_ref().map_or_else(Vec::as_slice, |it| it)))
-            }
+            _ => panic!("one request to {peer}, not {summary}"),
         }
     }
 
@@ -200,11 +200,10 @@ impl Bench {
     fn response(&mut self, peer: &str) -> Response {
         let mut heard = self.heard(peer);
         heard.retain(|message| !matches!(message, Message::Response(response) if response.status() == 100));
+        let summary = summary(&heard);
         match <[Message; 1]>::try_from(heard) {
             Ok([Message::Response(response)]) => response,
-            other => {
-                panic!("one response to {peer}, not {}", summary(other.as_ref().map_or_else(Vec::as_slice, |it| it)))
-            }
+            _ => panic!("one response to {peer}, not {summary}"),
         }
     }
 

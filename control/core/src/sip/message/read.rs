@@ -27,15 +27,15 @@ impl Common {
         let via = headers.typed::<Via>().ok_or("Missing Via")?.map_err(|_| "Bad Via")?;
         let cseq = headers.typed::<CSeq>().ok_or("Missing CSeq")?.map_err(|_| "Bad CSeq")?;
         let call_id = headers.typed::<CallId>().ok_or("Missing Call-ID")?.map_err(|_| "Bad Call-ID")?;
-        let from_tag = tag::<From>(headers, &HeaderName::From).ok_or("Missing From")?.unwrap_or_default();
-        let to_tag = tag::<To>(headers, &HeaderName::To).ok_or("Missing To")?;
+        let from_tag = tag::<From>(headers, &HeaderName::From).ok_or("Missing From")?;
+        let to_tag = Some(tag::<To>(headers, &HeaderName::To).ok_or("Missing To")?).filter(|tag| !tag.is_empty());
         Ok(Self { via: hop(&via), cseq, call_id: call_id.0.into(), from_tag, to_tag })
     }
 }
 
-/// The tag of a From or To; `None` without such a header. Of what the strict grammar refuses, like an unquoted name with
+/// The tag of a From or To, empty where it has none; `None` without such a header. Of what the strict grammar refuses, like an unquoted name with
 /// letters beyond ASCII, the tag is found all the same: trunks send such names, and only the tag is needed here.
-fn tag<H>(headers: &Headers, name: &HeaderName) -> Option<Option<Bytes>>
+fn tag<H>(headers: &Headers, name: &HeaderName) -> Option<Bytes>
 where
     H: TypedHeader + Deref<Target = Address>,
 {
@@ -44,7 +44,7 @@ where
         Some(Ok(address)) => address.tag().map(Bytes::copy_from_slice),
         _ => loose_tag(&value).map(Bytes::copy_from_slice),
     };
-    Some(tag.filter(|tag| !tag.is_empty()))
+    Some(tag.unwrap_or_default())
 }
 
 /// The `tag` parameter behind the last `>`.
