@@ -116,7 +116,7 @@ impl Config {
         let document = Document::parse(text)?;
         let read = read(&document);
         let ((media, control, storage, sip, relays), lines) = document.finish(read)?;
-        Ok(Self { media, control, storage, sip, relays, lines })
+        Ok(Self { media, control, sip, storage, relays, lines })
     }
 
     /// What keeps this configuration from taking the place of `running` in a daemon that goes on: values that are
@@ -154,7 +154,10 @@ impl Config {
     }
 }
 
-fn read(document: &Document<'_>) -> Option<(Media, Control, Storage, Option<Sip>, Vec<StaticRelay>)> {
+/// The sections of a configuration.
+type Sections = (Media, Control, Storage, Option<Sip>, Vec<StaticRelay>);
+
+fn read(document: &Document<'_>) -> Option<Sections> {
     let root = document.root();
     let media = root
         .required_section("media", r#"[media] with addresses = ["192.0.2.10"] and ports = "20000-39999" below"#)

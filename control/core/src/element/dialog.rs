@@ -44,8 +44,7 @@ impl<M: Media> Element<M> {
         let (back, offer) = (call.leg(from.other()).dialog.flow, call.session.offer());
         let onward = match self.next_hop(&request, back) {
             Ok(onward) => onward,
-            Err("Loop") => return self.refuse(now, flow, &request, &Answer::new(482)),
-            Err(reason) => return self.refuse(now, flow, &request, &Answer::new(400).because(reason)),
+            Err(unroutable) => return self.refuse(now, flow, &request, &unroutable.answer()),
         };
         if offer.is_some() && *request.method() == Method::Invite {
             // Both parties want to change the call at once, or one before the other has answered (RFC 3261 §14.2).
@@ -63,10 +62,7 @@ impl<M: Media> Element<M> {
         if !is_bye && is_target_refresh(request.method()) {
             self.changed(id);
         }
-        let asks = match is_bye {
-            true => Asks::Outside(server),
-            false => Asks::Within { call: id, from, server, offered },
-        };
+        let asks = if is_bye { Asks::Outside(server) } else { Asks::Within { call: id, from, server, offered } };
         self.pass_on(now, onward, request, &[], asks, server);
         if is_bye {
             self.close(now, id, Cause::new(200, "Normal Clearing", Some(from)));

@@ -51,15 +51,14 @@ impl<M: Media> Element<M> {
         }
         let named = match self.take_routes(&mut request) {
             Ok(named) => named,
-            Err(reason) => return self.refuse(now, flow, &request, &Answer::new(400).because(reason)),
+            Err(unroutable) => return self.refuse(now, flow, &request, &unroutable.answer()),
         };
-        let is_for_us = uris::dialled(request.uri()).is_empty() && self.is_ours(request.uri());
+        // One that has no hops left ends here, whoever it is for (RFC 3261 §16.3 item 3).
+        let is_for_us =
+            request.max_forwards == Some(0) || uris::dialled(request.uri()).is_empty() && self.is_ours(request.uri());
         match request.method() {
             Method::Cancel => self.refuse(now, flow, &request, &Answer::new(481)),
-            Method::Options if is_for_us => {
-                let answer = Answer::new(200).with("Allow", ALLOW).with("Accept", "application/sdp");
-                self.refuse(now, flow, &request, &answer);
-            }
+            Method::Options if is_for_us => self.refuse(now, flow, &request, &abilities(&request)),
             _ if request.to_tag.is_some() => self.within(now, flow, peer, request, named),
             Method::Invite => self.invite(now, flow, peer, request),
             Method::Register => self.refuse(now, flow, &request, &Answer::new(405).with("Allow", ALLOW)),
@@ -124,6 +123,20 @@ fn unacceptable(request: &Request) -> Option<Answer> {
     if !(request.uri().scheme().is_sip() || request.uri().tel_parts().is_some()) {
         return Some(Answer::new(416));
     }
-    let required = request.header("Proxy-Require")?;
-    Some(Answer::new(420).with("Unsupported", String::from_utf8_lossy(&required)))
+    unsupported(request, "Proxy-Require")
+}
+
+/// What we say of ourselves (RFC 3261 §11.2).
+fn abilities(request: &Request) -> Answer {
+    let answer = || Answer::new(200).with("Allow", ALLOW).with("Accept", "application/sdp");
+    unsupported(request, "Require").unwrap_or_else(answer)
+}
+
+/// The answer to a request for extensions in this header: we have none (RFC 3261 §8.2.2.3).
+fn unsupported(request: &Request, header: &str) -> Option<Answer> {
+    let required = request.header_values(header);
+    let required: Vec<_> = required.iter().map(|value| String::from_utf8_lossy(value)).collect();
+    let list =
+        required.iter().map(|value| value.trim()).filter(|value| !value.is_empty()).collect::<Vec<_>>().join(", ");
+    (!list.is_empty()).then(|| Answer::new(420).with("Unsupported", list))
 }

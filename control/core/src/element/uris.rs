@@ -9,13 +9,32 @@ use crate::{
     call::{CallId, Media},
     sip::{
         Flow, Transport,
-        message::{Host, Request, Uri},
+        message::{Answer, Host, Request, Uri},
     },
     trunk::{Listener, Peer},
 };
 
 /// The parameter of our Record-Route that names the call.
 const CALL: &str = "ut";
+
+/// Why a request has no next hop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unroutable {
+    /// Its Routes make no sense: the reason phrase.
+    Bad(&'static str),
+    /// It would come back to us.
+    Loop,
+}
+
+impl Unroutable {
+    /// What its sender is told.
+    pub(super) const fn answer(self) -> Answer {
+        match self {
+            Self::Bad(reason) => Answer::new(400).because(reason),
+            Self::Loop => Answer::new(482),
+        }
+    }
+}
 
 impl<M: Media> Element<M> {
     /// The Via of a request that leaves by a listener.
@@ -44,18 +63,18 @@ impl<M: Media> Element<M> {
     }
 
     /// Takes our own Routes off a request, and says which call they name (RFC 3261 §16.4).
-    pub(super) fn take_routes(&self, request: &mut Request) -> Result<Option<CallId>, &'static str> {
+    pub(super) fn take_routes(&self, request: &mut Request) -> Result<Option<CallId>, Unroutable> {
         let mut call = None;
         if self.is_ours(request.uri())
             && let Some(named) = call_of(request.uri())
         {
             // A strict router has put our Route into the Request-URI, and what belongs there behind the Routes.
             if !request.uri_from_last_route() {
-                return Err("No Route behind a Strict Router");
+                return Err(Unroutable::Bad("No Route behind a Strict Router"));
             }
             call = Some(named);
         }
-        while let Some(route) = request.route()?.filter(|route| self.is_ours(&route.uri)) {
+        while let Some(route) = request.route().map_err(Unroutable::Bad)?.filter(|route| self.is_ours(&route.uri)) {
             call = call.or_else(|| call_of(&route.uri));
             request.pop_route();
         }
@@ -63,8 +82,8 @@ impl<M: Media> Element<M> {
     }
 
     /// Where a request goes next whose own Routes are gone; back along `flow` where its URI names nobody we could reach.
-    pub(super) fn next_hop(&self, request: &Request, flow: Flow) -> Result<Flow, &'static str> {
-        let route = request.route()?;
+    pub(super) fn next_hop(&self, request: &Request, flow: Flow) -> Result<Flow, Unroutable> {
+        let route = request.route().map_err(Unroutable::Bad)?;
         let uri = route.as_ref().map_or(request.uri(), |route| &route.uri);
         let Some(remote) = address_of(uri) else { return Ok(flow) };
         let transport = match uri.transport() {
@@ -73,7 +92,7 @@ impl<M: Media> Element<M> {
             None => Transport::Udp,
         };
         if self.trunks.is_ours(remote) {
-            return Err("Loop");
+            return Err(Unroutable::Loop);
         }
         if (remote, transport) == (flow.remote, flow.transport)
             || transport.is_reliable() && remote.ip() == flow.remote.ip()

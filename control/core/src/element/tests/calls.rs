@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// A call that is up: the INVITE as the PBX had it, and what the carrier was answered.
-fn call_up(bench: &mut Bench) -> (Request, Response) {
+pub(super) fn call_up(bench: &mut Bench) -> (Request, Response) {
     bench.send(CARRIER, invite("1").text());
     let invite = bench.request(PBX);
     bench.send(PBX, reply(&invite, 180, "bob", PBX, ""));
@@ -36,7 +36,7 @@ pub(super) fn within(method: &'static str, branch: &str, cseq: u32, answer: &Res
 }
 
 /// A request of the PBX within the call.
-fn from_pbx(method: &'static str, branch: &str, cseq: u32, answer: &Response) -> Draft {
+pub(super) fn from_pbx(method: &'static str, branch: &str, cseq: u32, answer: &Response) -> Draft {
     let mut draft = within(method, branch, cseq, answer);
     std::mem::swap(&mut draft.from, &mut draft.to);
     Draft { uri: format!("sip:party@{CARRIER}"), at: PBX, ..draft }

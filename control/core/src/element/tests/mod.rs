@@ -3,6 +3,7 @@
 mod calls;
 mod failures;
 mod simulation;
+mod torture;
 
 use std::{
     cell::RefCell,
@@ -80,6 +81,8 @@ struct Bench {
     now: Nanos,
     /// What was sent to each peer and not looked at.
     sent: BTreeMap<SocketAddr, Vec<Message>>,
+    /// Answers that repeat what cannot be read, as they have to.
+    echoes: Vec<Vec<u8>>,
     records: Vec<Record>,
     kept: Vec<Snapshot>,
     events: Vec<Event>,
@@ -146,7 +149,15 @@ impl Bench {
         let now = Nanos(1_000_000_000);
         let ports = Ports::new(&[IpAddr::from(MEDIA)], 20_000, 20_039);
         let element = Element::new(Arc::new(trunks), Limits::default(), Board::default(), ports, [7; 32], now);
-        Self { element, now, sent: BTreeMap::new(), records: Vec::new(), kept: Vec::new(), events: Vec::new() }
+        Self {
+            element,
+            now,
+            sent: BTreeMap::new(),
+            echoes: Vec::new(),
+            records: Vec::new(),
+            kept: Vec::new(),
+            events: Vec::new(),
+        }
     }
 
     /// A peer sends a message.
@@ -170,10 +181,11 @@ impl Bench {
     fn drain(&mut self) {
         while let Some(output) = self.element.poll() {
             match output {
-                Output::Send(sending) => {
-                    let message = Message::parse(&sending.bytes).expect("what we send can be read");
-                    self.sent.entry(sending.flow.remote).or_default().push(message);
-                }
+                Output::Send(sending) => match Message::parse(&sending.bytes) {
+                    Ok(message) => self.sent.entry(sending.flow.remote).or_default().push(message),
+                    Err(_) if sending.bytes.starts_with(b"SIP/2.0 400 ") => self.echoes.push(sending.bytes.to_vec()),
+                    Err(error) => panic!("{error:?}: {}", sending.bytes.escape_ascii()),
+                },
                 Output::Event(event) => self.events.push(event),
                 Output::Keep(id) => self.kept.extend(self.element.snapshot(id)),
                 Output::Ended(record) => self.records.push(*record),
@@ -188,11 +200,11 @@ impl Bench {
 
     /// The one request that a peer was sent.
     fn request(&mut self, peer: &str) -> Request {
-        match <[Message; 1]>::try_from(self.heard(peer)) {
+        let heard = self.heard(peer);
+        let summary = summary(&heard);
+        match <[Message; 1]>::try_from(heard) {
             Ok([Message::Request(request)]) => request,
-            other => {
-                panic!("one request to {peer}, not {}", summary(other.as_ref().map_or_else(Vec::as_slice, |it| it)))
-            }
+            _ => panic!("one request to {peer}, not {summary}"),
         }
     }
 
@@ -200,11 +212,10 @@ impl Bench {
     fn response(&mut self, peer: &str) -> Response {
         let mut heard = self.heard(peer);
         heard.retain(|message| !matches!(message, Message::Response(response) if response.status() == 100));
+        let summary = summary(&heard);
         match <[Message; 1]>::try_from(heard) {
             Ok([Message::Response(response)]) => response,
-            other => {
-                panic!("one response to {peer}, not {}", summary(other.as_ref().map_or_else(Vec::as_slice, |it| it)))
-            }
+            _ => panic!("one response to {peer}, not {summary}"),
         }
     }
 

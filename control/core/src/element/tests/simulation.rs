@@ -60,9 +60,12 @@ struct World {
     bench: Bench,
     phones: [Phone; 3],
     dice: ChaCha8Rng,
-    wire: BinaryHeap<Reverse<(Nanos, u64, SocketAddr, SocketAddr, Vec<u8>)>>,
+    wire: BinaryHeap<Reverse<Packet>>,
     sent: u64,
 }
+
+/// When it arrives, its number, from where, to where, and what.
+type Packet = (Nanos, u64, SocketAddr, SocketAddr, Vec<u8>);
 
 fn below(dice: &mut ChaCha8Rng, bound: u64) -> u64 {
     dice.next_u64() % bound
@@ -74,7 +77,7 @@ impl Phone {
         Self { at, clients: Clients::default(), servers: Servers::default(), dialogs: HashMap::new(), dice }
     }
 
-    fn flow(&self) -> Flow {
+    fn flow() -> Flow {
         Flow { listener: 0, transport: Transport::Udp, remote: socket(US), connection: 0 }
     }
 
@@ -90,7 +93,7 @@ impl Phone {
         out: &mut Vec<Sending>,
     ) -> (ClientId, Request) {
         let nonce = self.dice.next_u64();
-        let id = self.clients.reserve(now, nonce, self.flow(), method, ());
+        let id = self.clients.reserve(now, nonce, Self::flow(), method, ());
         let text = draft(self.clients.branch(id)).text();
         let Ok(Message::Request(request)) = Message::parse(text.as_bytes()) else { panic!("{text}") };
         self.clients.begin(now, id, request.to_bytes(), out);
@@ -126,7 +129,7 @@ impl Phone {
 
     fn asked(&mut self, now: Nanos, request: Request, out: &mut Vec<Sending>) {
         let call = String::from_utf8_lossy(&request.call_id).into_owned();
-        match self.servers.receive(&request, self.flow(), now, out) {
+        match self.servers.receive(&request, Self::flow(), now, out) {
             Arrived::Absorbed => {}
             Arrived::Ack => {
                 if let Some(dialog) = self.dialogs.get_mut(&call) {
@@ -142,7 +145,7 @@ impl Phone {
                 }
             }
             Arrived::New if *request.method() == Method::Invite && !self.dialogs.contains_key(&call) => {
-                let server = self.servers.begin(&request, self.flow(), ());
+                let server = self.servers.begin(&request, Self::flow(), ());
                 let deed = match below(&mut self.dice, 10) {
                     0 => Deed::Answer(486),
                     1 => Deed::Answer(503),
@@ -171,7 +174,7 @@ impl Phone {
     }
 
     fn say(&mut self, now: Nanos, request: &Request, status: u16, out: &mut Vec<Sending>) {
-        let server = self.servers.begin(request, self.flow(), ());
+        let server = self.servers.begin(request, Self::flow(), ());
         self.servers.respond(now, server, status, reply(request, status, "callee", self.at, "").into(), out);
     }
 
@@ -189,7 +192,7 @@ impl Phone {
             dialog.next.get_or_insert((later, Deed::HangUp));
             let ack = calls::within("ACK", "ack", 1, response);
             out.push(Sending {
-                flow: Flow { remote: socket(US), ..self.flow() },
+                flow: Flow { remote: socket(US), ..Self::flow() },
                 bytes: Draft { call: leak(&call), ..ack }.text().into(),
             });
         } else {
@@ -213,7 +216,7 @@ impl Phone {
             && now >= *at
         {
             // A 2xx is repeated by whoever gave it (RFC 3261 §13.3.1.4), and the call ended if nobody acknowledges it.
-            out.push(Sending { flow: self.flow(), bytes: bytes.clone().into() });
+            out.push(Sending { flow: Self::flow(), bytes: bytes.clone().into() });
             *gap = (*gap * 2).min(T2);
             *at = now + *gap;
         }
@@ -379,10 +382,8 @@ trait PopIfDue<T> {
     fn pop_if_due(&mut self, now: Nanos) -> Option<T>;
 }
 
-impl PopIfDue<Reverse<(Nanos, u64, SocketAddr, SocketAddr, Vec<u8>)>>
-    for BinaryHeap<Reverse<(Nanos, u64, SocketAddr, SocketAddr, Vec<u8>)>>
-{
-    fn pop_if_due(&mut self, now: Nanos) -> Option<Reverse<(Nanos, u64, SocketAddr, SocketAddr, Vec<u8>)>> {
+impl PopIfDue<Reverse<Packet>> for BinaryHeap<Reverse<Packet>> {
+    fn pop_if_due(&mut self, now: Nanos) -> Option<Reverse<Packet>> {
         if self.peek().is_some_and(|Reverse(packet)| packet.0 <= now) { self.pop() } else { None }
     }
 }

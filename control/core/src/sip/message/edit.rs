@@ -54,7 +54,7 @@ impl Request {
         let value = row.value();
         let (first, rest) = value.split_at_checked(first_hop_end(&value)).unwrap_or((&value, &[]));
         let mut noted = Vec::with_capacity(value.len() + 48);
-        for (index, part) in first.split(|byte| *byte == b';').enumerate() {
+        for (index, part) in params(first).enumerate() {
             let name = part.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
             if index > 0 && [&b"received"[..], b"rport"].iter().any(|ours| name.eq_ignore_ascii_case(ours)) {
                 continue;
@@ -124,6 +124,16 @@ macro_rules! edit_headers {
 
 edit_headers!(Request);
 edit_headers!(Response);
+
+/// What stands between the semicolons of a value, those in quoted strings left out.
+fn params(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    value.split(move |byte| {
+        is_quoted ^= *byte == b'"' && !is_escaped;
+        is_escaped = is_quoted && *byte == b'\\' && !is_escaped;
+        *byte == b';' && !is_quoted
+    })
+}
 
 /// Gives the first header of a name a value where it stands, or adds one at the end.
 fn set(headers: &mut Headers, name: &HeaderName, value: impl Into<Bytes>) {

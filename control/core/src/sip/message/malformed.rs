@@ -35,7 +35,7 @@ pub(super) const fn cause(error: &ParseError) -> &'static str {
 /// A 400 to what is nearly a request, from its lines alone.
 fn answer(message: &[u8], cause: &str) -> Option<Vec<u8>> {
     let end = message.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(message.len());
-    let mut lines = message.get(..end)?.split(|byte| *byte == b'\n').map(|line| line.trim_ascii_end());
+    let mut lines = message.get(..end)?.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
     let start = lines.next()?;
     let is_response = start.get(..4).is_none_or(|word| word.eq_ignore_ascii_case(b"SIP/"));
     if is_response || start.starts_with(b"ACK ") {

@@ -85,7 +85,8 @@ pub struct Hop {
 impl Hop {
     /// Whether the branch is unique by itself (RFC 3261 §8.1.1.7).
     pub fn has_cookie(&self) -> bool {
-        self.branch.get(..7).is_some_and(|cookie| cookie.eq_ignore_ascii_case(b"z9hG4bK"))
+        let cookie = self.branch.split_at_checked(7).filter(|(_, rest)| !rest.is_empty());
+        cookie.is_some_and(|(cookie, _)| cookie.eq_ignore_ascii_case(b"z9hG4bK"))
     }
 }
 

@@ -12,6 +12,15 @@ use sipx_sip as sipx;
 
 use super::{Hop, Request, Response};
 
+/// Headers that a message has once at most, and what a 400 says of a second one.
+const ONCE: [(HeaderName, &str); 5] = [
+    (HeaderName::CSeq, "Second CSeq"),
+    (HeaderName::CallId, "Second Call-ID"),
+    (HeaderName::From, "Second From"),
+    (HeaderName::To, "Second To"),
+    (HeaderName::MaxForwards, "Second Max-Forwards"),
+];
+
 /// What every message has to have.
 struct Common {
     via: Hop,
@@ -24,27 +33,41 @@ struct Common {
 impl Common {
     /// Reads it, or says what a 400 gives as its reason.
     fn read(headers: &Headers) -> Result<Self, &'static str> {
+        if let Some((_, reason)) = ONCE.iter().find(|(name, _)| headers.count(name) > 1) {
+            return Err(reason);
+        }
         let via = headers.typed::<Via>().ok_or("Missing Via")?.map_err(|_| "Bad Via")?;
         let cseq = headers.typed::<CSeq>().ok_or("Missing CSeq")?.map_err(|_| "Bad CSeq")?;
         let call_id = headers.typed::<CallId>().ok_or("Missing Call-ID")?.map_err(|_| "Bad Call-ID")?;
-        let from_tag = tag::<From>(headers, &HeaderName::From).ok_or("Missing From")?.unwrap_or_default();
-        let to_tag = tag::<To>(headers, &HeaderName::To).ok_or("Missing To")?;
+        let from_tag = tag::<From>(headers, &HeaderName::From, "Missing From", "Bad From")?;
+        let to_tag = tag::<To>(headers, &HeaderName::To, "Missing To", "Bad To")?;
+        let to_tag = Some(to_tag).filter(|tag| !tag.is_empty());
         Ok(Self { via: hop(&via), cseq, call_id: call_id.0.into(), from_tag, to_tag })
     }
 }
 
-/// The tag of a From or To; `None` without such a header. Of what the strict grammar refuses, like an unquoted name with
+/// The tag of a From or To, empty where it has none. Of what the strict grammar refuses, like an unquoted name with
 /// letters beyond ASCII, the tag is found all the same: trunks send such names, and only the tag is needed here.
-fn tag<H>(headers: &Headers, name: &HeaderName) -> Option<Option<Bytes>>
+fn tag<H>(headers: &Headers, name: &HeaderName, missing: &'static str, bad: &'static str) -> Result<Bytes, &'static str>
 where
     H: TypedHeader + Deref<Target = Address>,
 {
-    let value = headers.value(name)?;
-    let tag = match headers.typed::<H>() {
-        Some(Ok(address)) => address.tag().map(Bytes::copy_from_slice),
-        _ => loose_tag(&value).map(Bytes::copy_from_slice),
-    };
-    Some(tag.filter(|tag| !tag.is_empty()))
+    let value = headers.value(name).ok_or(missing)?;
+    match headers.typed::<H>() {
+        Some(Ok(address)) => Ok(address.tag().map(Bytes::copy_from_slice).unwrap_or_default()),
+        _ if is_quotation_open(&value) => Err(bad),
+        _ => Ok(loose_tag(&value).map(Bytes::copy_from_slice).unwrap_or_default()),
+    }
+}
+
+/// Whether a quoted string begins in it and does not end.
+fn is_quotation_open(value: &[u8]) -> bool {
+    let (mut is_open, mut is_escaped) = (false, false);
+    for byte in value {
+        is_open ^= *byte == b'"' && !is_escaped;
+        is_escaped = is_open && *byte == b'\\' && !is_escaped;
+    }
+    is_open
 }
 
 /// The `tag` parameter behind the last `>`.
@@ -71,6 +94,9 @@ impl Request {
         let Common { via, cseq, call_id, from_tag, to_tag } = Common::read(&inner.headers)?;
         if cseq.method != inner.method {
             return Err("CSeq of Another Method");
+        }
+        if inner.uri.has_headers() {
+            return Err("Headers in the Request-URI");
         }
         let max_forwards = match inner.headers.typed::<MaxForwards>() {
             None => None,

@@ -74,6 +74,14 @@ fn where_a_request_came_from_is_noted_in_its_top_via_only() {
 }
 
 #[test]
+fn what_a_via_quotes_is_not_taken_for_a_parameter() {
+    let mut request = request(&INVITE.replace("x=\"a;b\"", "x=\"a ;received=b\\\";rport\""));
+    request.note_source("203.0.113.5:40000".parse().expect("an address"));
+    let via = text(&request.header("Via").expect("a Via"));
+    assert!(via.contains(";x=\"a ;received=b\\\";rport\";received=203.0.113.5;rport=40000, "), "{via}");
+}
+
+#[test]
 fn a_request_passed_on_has_one_hop_less_and_our_via_on_top() {
     let mut passed = request(INVITE);
     passed.forward("SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKus", &["<sip:192.0.2.1:5060;lr>".to_owned()]);
