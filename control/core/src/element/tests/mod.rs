@@ -1,7 +1,10 @@
 //! The element between two peers, under a virtual clock.
 
+mod answers;
 mod calls;
+mod dialogs;
 mod failures;
+mod routes;
 mod simulation;
 mod torture;
 
