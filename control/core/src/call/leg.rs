@@ -84,11 +84,9 @@ impl Party {
         }
     }
 
-    /// The callee, from its answer. `known` of its Record-Routes are ours, or stand between us and the caller.
-    pub(crate) fn callee(response: &Response, flow: Flow, known: usize) -> Self {
-        let mut routes = response.record_routes();
-        routes.truncate(routes.len().saturating_sub(known));
-        routes.reverse();
+    /// The callee, from its answer. `routes` are those Record-Routes that stand between it and us, as they came.
+    pub(crate) fn callee(response: &Response, flow: Flow, routes: &[Bytes]) -> Self {
+        let routes = routes.iter().rev().cloned().collect();
         Self {
             flow,
             address: copy(response.header("To").as_deref()),

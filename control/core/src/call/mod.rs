@@ -123,6 +123,8 @@ pub struct Call {
     pub rang: Option<Nanos>,
     /// When the callee answered.
     pub answered: Option<Nanos>,
+    /// When a party has hung up, until that is confirmed.
+    pub(crate) left: Option<Nanos>,
     /// The caller's INVITE; `None` for a call from before the daemon was started.
     pub(crate) server: Option<ServerId>,
     /// The INVITE that was answered.
@@ -177,22 +179,19 @@ impl Call {
     }
 
     /// Which party a request in this call's dialog is from, by the tag it has in From. Before the callee has answered, its
-    /// tag may be any.
-    pub fn sender(&self, from_tag: &[u8]) -> Role {
-        let is_caller = self.leg(Role::Caller).tag.as_deref() == Some(from_tag);
-        if is_caller { Role::Caller } else { Role::Callee }
+    /// tag may be any; after that, `None` is another callee of a forked call.
+    pub fn sender(&self, from_tag: &[u8]) -> Option<Role> {
+        let has = |role| self.leg(role).tag.as_deref().map(|tag| tag == from_tag);
+        match (has(Role::Caller), has(Role::Callee)) {
+            (Some(true), _) => Some(Role::Caller),
+            (_, Some(false)) => None,
+            _ => Some(Role::Callee),
+        }
     }
 
     /// Whether a transaction is the one that reaches, or has reached, the callee.
     pub(crate) fn is_attempt(&self, client: ClientId) -> bool {
         let attempt = self.setup.as_ref().and_then(|setup| setup.attempt.as_ref()).map(|attempt| attempt.client);
         attempt.or(self.client) == Some(client)
-    }
-
-    /// How many Record-Routes of the callee's answer are ours, or were there before.
-    pub(crate) fn known_routes(&self) -> usize {
-        let is_one = self.leg(Role::Caller).dialog.flow.listener == self.leg(Role::Callee).dialog.flow.listener;
-        let own = if is_one { 1 } else { 2 };
-        self.leg(Role::Caller).dialog.routes.len() + own
     }
 }

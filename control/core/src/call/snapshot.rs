@@ -114,6 +114,7 @@ impl Snapshot {
             started: Nanos(self.started_ns),
             rang: self.rang_ns.map(Nanos),
             answered: self.answered_ns.map(Nanos),
+            left: None,
             server: None,
             client: None,
             offered: true,

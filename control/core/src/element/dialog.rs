@@ -1,12 +1,13 @@
 //! Requests within a call, and ACK.
 
 use super::{
-    Asks, Element, Serves,
+    Asks, Element, Event, Serves,
     bodies::body_of,
     invite::{answer_to, manner},
+    uris::Unroutable,
 };
 use crate::{
-    call::{CallId, Cause, Media, Refusal, Role},
+    call::{CallId, Cause, Media, Phase, Role},
     sip::{
         Flow,
         message::{Answer, Method, Request, Response},
@@ -15,6 +16,9 @@ use crate::{
     time::Nanos,
     trunk::PeerIndex,
 };
+
+/// Why a call ends that a party hangs up.
+const NORMAL: &str = "Normal Clearing";
 
 impl<M: Media> Element<M> {
     /// A request with a tag in To: of a call of ours, as our Route says.
@@ -26,13 +30,10 @@ impl<M: Media> Element<M> {
         mut request: Request,
         named: Option<CallId>,
     ) {
-        let call = named.and_then(|id| self.calls.get_mut(&id)).filter(|call| call.sip_call_id == request.call_id);
-        let Some(call) = call else { return self.refuse(now, flow, &request, &Answer::new(481)) };
-        let (id, from) = (call.id, call.sender(&request.from_tag));
-        if call.leg(from).peer != peer {
-            // Another peer has no business in this call.
+        let Some((id, from)) = self.dialog_of(&request, peer, named) else {
             return self.refuse(now, flow, &request, &Answer::new(481));
-        }
+        };
+        let Some(call) = self.calls.get_mut(&id) else { return };
         let leg = call.leg_mut(from);
         leg.dialog.flow = flow;
         leg.dialog.cseq = leg.dialog.cseq.max(request.cseq);
@@ -41,50 +42,64 @@ impl<M: Media> Element<M> {
         {
             leg.dialog.contact = Some(contact.uri.to_bytes());
         }
-        let (back, offer) = (call.leg(from.other()).dialog.flow, call.session.offer());
+        let back = call.leg(from.other()).dialog.flow;
         let onward = match self.next_hop(&request, back) {
             Ok(onward) => onward,
-            Err(unroutable) => return self.refuse(now, flow, &request, &unroutable.answer()),
+            Err(unroutable) => return self.lost(now, flow, id, from, &request, unroutable),
         };
-        if offer.is_some() && *request.method() == Method::Invite {
-            // Both parties want to change the call at once, or one before the other has answered (RFC 3261 §14.2).
-            return self.refuse(now, flow, &request, &Answer::new(491));
-        }
         let offered = match self.describe_request(id, from, &mut request) {
             Ok(offered) => offered,
-            Err(refusal) => return self.refuse(now, flow, &request, &answer_to(&refusal)),
+            Err(answer) => return self.refuse(now, flow, &request, &answer),
         };
         let server = self.servers.begin(&request, flow, Serves::Request(None));
         if *request.method() == Method::Invite {
             self.answer(now, server, &request, &Answer::new(100));
         }
-        let is_bye = *request.method() == Method::Bye;
-        if !is_bye && is_target_refresh(request.method()) {
+        let asks = match request.method() {
+            Method::Bye => Asks::Bye { call: id, from, server },
+            _ => Asks::Within { call: id, from, server, offered },
+        };
+        if let Some(call) = self.calls.get_mut(&id).filter(|_| *request.method() == Method::Bye) {
+            call.left = Some(now);
+        }
+        if is_target_refresh(request.method()) {
             self.changed(id);
         }
-        let asks = if is_bye { Asks::Outside(server) } else { Asks::Within { call: id, from, server, offered } };
+        request.obey_strict_router();
         self.pass_on(now, onward, request, &[], asks, server);
-        if is_bye {
-            self.close(now, id, Cause::new(200, "Normal Clearing", Some(from)));
+    }
+
+    /// The call that a request is in, as our Route says, and which party sends it. `None` where it has no business there.
+    fn dialog_of(&self, request: &Request, peer: PeerIndex, named: Option<CallId>) -> Option<(CallId, Role)> {
+        let call = self.calls.get(&named?).filter(|call| call.sip_call_id == request.call_id)?;
+        let from = call.sender(&request.from_tag)?;
+        (call.leg(from).peer == peer).then_some((call.id, from))
+    }
+
+    /// A request that leads nowhere. One that ends the call ends it all the same.
+    fn lost(&mut self, now: Nanos, flow: Flow, id: CallId, from: Role, request: &Request, why: Unroutable) {
+        self.refuse(now, flow, request, &why.answer());
+        let is_up = self.calls.get(&id).is_some_and(|call| call.phase == Phase::Up);
+        if is_up && *request.method() == Method::Bye {
+            self.send_bye(now, id, from.other());
+            self.close(now, id, Cause::new(200, NORMAL, Some(from)));
         }
     }
 
     /// ACK of a 2xx: passed on, with the answer to an offer that the 2xx made.
     pub(super) fn acknowledge(&mut self, _now: Nanos, peer: PeerIndex, mut request: Request) {
-        let Ok(Some(named)) = self.take_routes(&mut request) else { return };
-        let Some(call) = self.calls.get(&named).filter(|call| call.sip_call_id == request.call_id) else { return };
-        let from = call.sender(&request.from_tag);
-        if call.leg(from).peer != peer || request.max_forwards == Some(0) {
-            return;
-        }
+        let Ok(named) = self.take_routes(&mut request) else { return };
+        let Some((id, from)) = self.dialog_of(&request, peer, named) else { return };
+        let Some(call) = self.calls.get(&id).filter(|_| request.max_forwards != Some(0)) else { return };
         let back = call.leg(from.other()).dialog.flow;
         let Ok(onward) = self.next_hop(&request, back) else { return };
         // What it says of media and cannot be is left to the parties: an ACK cannot be refused.
-        let had = request.body().len();
-        let _ = self.describe_request(named, from, &mut request);
-        if had > 0 {
-            self.changed(named);
+        let _ = self.describe_request(id, from, &mut request);
+        self.settle(id, from.other());
+        if !request.body().is_empty() {
+            self.changed(id);
         }
+        request.obey_strict_router();
         let branch = format!("z9hG4bKack{:016x}", self.random());
         let via = self.via(onward.listener, &branch);
         request.forward(&via, &[]);
@@ -106,27 +121,55 @@ impl<M: Media> Element<M> {
         if status == 100 {
             return;
         }
-        if let Some(call) = self.calls.get_mut(&id) {
-            let leg = call.leg_mut(from.other());
-            if (200..300).contains(&status)
-                && is_target_refresh(&response.method)
-                && let Some(contact) = response.address("Contact")
-            {
-                leg.dialog.contact = Some(contact.uri.to_bytes());
-            }
-            if status >= 300 && (offered || is_invite) {
-                call.session.withdraw(&mut self.ports);
-            }
+        if let Some(call) = self.calls.get_mut(&id)
+            && (200..300).contains(&status)
+            && is_target_refresh(&response.method)
+            && let Some(contact) = response.address("Contact")
+        {
+            call.leg_mut(from.other()).dialog.contact = Some(contact.uri.to_bytes());
         }
-        let describes = status < 300 && (offered || is_invite && status >= 200);
+        let describes = status < 300 && (offered || is_invite && may_offer(&response));
         if describes && self.describe(id, from.other(), offered, &mut response).is_err() {
             // The transaction has succeeded all the same; what was agreed on before goes on.
             response.set_body(Vec::new());
+        }
+        if status >= 200 && offered {
+            self.settle(id, from);
+        } else if status >= 300 && is_invite {
+            self.settle(id, from.other());
         }
         if status >= 200 && (offered || is_target_refresh(&response.method)) {
             self.changed(id);
         }
         self.respond_through(now, server, response);
+    }
+
+    /// What comes back for a BYE: the call is over, unless the other party wants to know first who it is that hangs up.
+    pub(super) fn bye_response(&mut self, now: Nanos, id: CallId, from: Role, server: ServerId, response: &Response) {
+        let status = response.status();
+        if status != 100 {
+            self.respond_through(now, server, response.clone());
+        }
+        match self.calls.get_mut(&id) {
+            Some(call) if matches!(status, 401 | 407) => call.left = None,
+            Some(_) if status >= 200 => self.hung_up(now, id, from),
+            _ => {}
+        }
+    }
+
+    /// A party's BYE is done. One before the callee has answered ends an early dialog only: its INVITE is still answered
+    /// (RFC 3261 §15.1.2).
+    pub(super) fn hung_up(&mut self, now: Nanos, id: CallId, from: Role) {
+        if self.calls.get(&id).is_some_and(|call| call.phase == Phase::Up) {
+            self.close(now, id, Cause::new(200, NORMAL, Some(from)));
+        }
+    }
+
+    /// An offer of a party that is not answered by now never will be.
+    pub(super) fn settle(&mut self, id: CallId, offerer: Role) {
+        if let Some(call) = self.calls.get_mut(&id).filter(|call| call.session.offer() == Some(offerer)) {
+            call.session.withdraw(&mut self.ports);
+        }
     }
 
     /// Nothing came back for a request that was passed on.
@@ -135,27 +178,55 @@ impl<M: Media> Element<M> {
         self.answer(now, server, &request, &Answer::new(408));
     }
 
-    /// Makes the descriptions in a party's request what the other one reads. Says whether it is an offer.
-    fn describe_request(&mut self, id: CallId, from: Role, request: &mut Request) -> Result<bool, Refusal> {
+    /// Makes the descriptions in a party's request what the other one reads. Says whether it is an offer, or what a request
+    /// is answered whose description cannot be.
+    fn describe_request(&mut self, id: CallId, from: Role, request: &mut Request) -> Result<bool, Answer> {
         let Some(call) = self.calls.get_mut(&id) else { return Ok(false) };
         let manners = Role::BOTH.map(|role| self.trunks.peer(call.leg(role).peer).map(manner));
         let [Some(caller), Some(callee)] = &manners else { return Ok(false) };
         let manners = [caller, callee];
-        let is_answer = call.session.offer() == Some(from.other());
+        let body = body_of!(&*request);
+        let may_answer = matches!(request.method(), Method::Ack | Method::Prack);
+        let is_answer = may_answer && call.session.offer() == Some(from.other());
+        if !is_answer && (*request.method() == Method::Invite || body.has_sdp()) {
+            out_of_turn(from, call.session.offer())?;
+        }
         let (session, ports, media) = (&mut call.session, &mut self.ports, &mut self.media);
-        let body = body_of!(&*request).change(|sdp| {
+        let mut failures = Vec::new();
+        let changed = body.change(|sdp| {
             if is_answer {
-                session.make_answer(from, sdp, manners, ports, media).map(|(sdp, _)| sdp)
+                let (sdp, failed) = session.make_answer(from, sdp, manners, ports, media)?;
+                failures.extend(failed);
+                Ok(sdp)
             } else {
                 session.make_offer(from, sdp, manners, ports)
             }
-        })?;
+        });
+        let body = changed.map_err(|refusal| answer_to(&refusal))?;
         let has_offer = body.is_some() && !is_answer;
         if let Some(body) = body {
             request.set_body(body);
         }
+        for failure in failures {
+            self.tell(Event::Media(id, failure));
+        }
         Ok(has_offer)
     }
+}
+
+/// An offer while another one is not answered: that of the other party crosses it, that of the same one comes before it
+/// (RFC 3261 §14.2, RFC 3311 §5.2).
+fn out_of_turn(from: Role, outstanding: Option<Role>) -> Result<(), Answer> {
+    match outstanding {
+        None => Ok(()),
+        Some(offerer) if offerer == from => Err(Answer::new(500).because("Offer Pending").with("Retry-After", "5")),
+        Some(_) => Err(Answer::new(491)),
+    }
+}
+
+/// Whether a response to an INVITE without an offer may make one (RFC 3262 §5).
+pub(super) fn may_offer(response: &Response) -> bool {
+    response.status() >= 200 || response.has_token("Require", "100rel")
 }
 
 /// Whether a request tells anew where its sender is (RFC 3261 §12.2, RFC 3311, RFC 6665).

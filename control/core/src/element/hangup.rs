@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{Asks, Element, Output};
 use crate::{
-    call::{CallId, Cause, Leg, Media, Party, Phase, Record, Role},
+    call::{CallId, Cause, Leg, Media, Phase, Record, Role},
     sip::{
         message::{Answer, Method, Request, Response},
         transaction::{ClientId, Sending},
@@ -28,6 +28,7 @@ impl<M: Media> Element<M> {
             self.count_call(call.leg(Role::Callee).peer, -1);
         }
         let name = |leg: &Leg| self.trunks.peer(leg.peer).map(|peer| peer.name.clone()).unwrap_or_default();
+        let now = call.left.unwrap_or(now);
         let since = |at: Nanos| (at - call.started).as_nanos() as u64;
         let record = Record {
             id,
@@ -97,11 +98,10 @@ impl<M: Media> Element<M> {
         }
     }
 
-    /// Accepts a 2xx that nobody waits for, and ends what it began (RFC 3261 §13.2.2.4). `known` of its Record-Routes are
-    /// not between it and us.
-    pub(super) fn decline(&mut self, now: Nanos, client: ClientId, response: &Response, known: usize) {
+    /// Accepts a 2xx that nobody waits for, and ends what it began (RFC 3261 §13.2.2.4).
+    pub(super) fn decline(&mut self, now: Nanos, client: ClientId, response: &Response) {
         let Some(flow) = self.clients.flow(client) else { return };
-        let callee = Party::callee(response, flow, known);
+        let callee = self.callee(response, flow);
         let from = Bytes::copy_from_slice(&response.header("From").unwrap_or_default());
         let write = |method: Method, cseq: u32, via: String| {
             Request::write(&method, &callee, &from, &response.call_id, cseq, &via)
@@ -116,7 +116,7 @@ impl<M: Media> Element<M> {
     }
 
     /// Tells a party that the call is over, as if the other one did.
-    fn send_bye(&mut self, now: Nanos, id: CallId, to: Role) {
+    pub(super) fn send_bye(&mut self, now: Nanos, id: CallId, to: Role) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let other = call.leg_mut(to.other());
         other.dialog.cseq = other.dialog.cseq.saturating_add(1);

@@ -102,6 +102,7 @@ impl<M: Media> Element<M> {
             started: now,
             rang: None,
             answered: None,
+            left: None,
             setup: Some(setup),
         }
     }

@@ -98,12 +98,21 @@ pub(crate) enum Asks {
     Abandoned,
     /// A request within a call, from this party.
     Within { call: CallId, from: Role, server: ServerId, offered: bool },
+    /// A BYE within a call, from this party.
+    Bye { call: CallId, from: Role, server: ServerId },
     /// A request outside of calls.
     Outside(ServerId),
     /// Whether a peer is well.
     Health(PeerIndex),
     /// Our own; nobody waits for the answer.
     Ours,
+}
+
+impl Asks {
+    /// Whether somebody else waits for the response.
+    const fn is_for_another(self) -> bool {
+        matches!(self, Self::Attempt(_) | Self::Within { .. } | Self::Bye { .. } | Self::Outside(_))
+    }
 }
 
 /// How long and how many.

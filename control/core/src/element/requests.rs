@@ -1,5 +1,7 @@
 //! Sorting what comes in.
 
+use std::time::Duration;
+
 use super::{Asks, Element, Serves, uris};
 use crate::{
     call::Media,
@@ -37,6 +39,7 @@ impl<M: Media> Element<M> {
             Arrived::Absorbed => {}
             Arrived::Ack => self.acknowledge(now, peer, request),
             Arrived::Cancel(server, serves) => self.cancelled(now, flow, &request, server, serves),
+            Arrived::LateCancel => self.refuse(now, flow, &request, &Answer::new(200)),
             Arrived::New => {
                 self.counters.requests += 1;
                 self.begin(now, flow, peer, request);
@@ -95,6 +98,9 @@ impl<M: Media> Element<M> {
         let client = self.clients.reserve(now, nonce, flow, request.method(), asks);
         let via = self.via(flow.listener, &self.clients.branch(client));
         request.forward(&via, record_routes);
+        if *request.method() == Method::Invite {
+            self.clients.set_patience(client, Duration::from_secs(self.limits.ring_s.into()));
+        }
         self.servers.set_tag(server, Serves::Request(Some(client)));
         self.clients.begin(now, client, request.to_bytes(), &mut self.sendings);
     }

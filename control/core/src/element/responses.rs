@@ -3,6 +3,7 @@
 use super::{
     Asks, Element, Event,
     bodies::body_of,
+    dialog::may_offer,
     invite::{answer_to, manner},
 };
 use crate::{
@@ -17,6 +18,12 @@ use crate::{
 impl<M: Media> Element<M> {
     pub(super) fn response(&mut self, now: Nanos, response: &Response) {
         self.counters.responses += 1;
+        let is_passed_on = self.clients.owner(response).is_some_and(Asks::is_for_another);
+        if is_passed_on && !response.is_passable() {
+            // It has lost its way back; nothing else will have come.
+            self.counters.strays += 1;
+            return;
+        }
         let heard = self.clients.receive(now, response, &mut self.sendings);
         let (client, asks) = match heard {
             Heard::Owner(client, asks) => (client, asks),
@@ -28,13 +35,14 @@ impl<M: Media> Element<M> {
         };
         match asks {
             Asks::Attempt(call) => self.attempt_response(now, call, client, response),
-            Asks::Abandoned => self.abandoned_response(now, client, response),
+            Asks::Abandoned if (200..300).contains(&response.status()) => self.decline(now, client, response),
             Asks::Within { call, from, server, offered } => {
                 self.within_response(now, call, from, offered, server, response);
             }
+            Asks::Bye { call, from, server } => self.bye_response(now, call, from, server, response),
             Asks::Outside(server) => self.respond_through(now, server, response.clone()),
             Asks::Health(peer) => self.heard_from(now, peer, response.status()),
-            Asks::Ours => {}
+            Asks::Abandoned | Asks::Ours => {}
         }
     }
 
@@ -42,7 +50,15 @@ impl<M: Media> Element<M> {
     pub(super) fn expired(&mut self, now: Nanos, asks: Asks) {
         match asks {
             Asks::Attempt(call) => self.attempt_failed(now, call, 408, None),
-            Asks::Within { server, .. } | Asks::Outside(server) => self.respond_nothing(now, server),
+            Asks::Within { call, from, server, offered } => {
+                self.respond_nothing(now, server);
+                self.settle(call, if offered { from } else { from.other() });
+            }
+            Asks::Bye { call, from, server } => {
+                self.respond_nothing(now, server);
+                self.hung_up(now, call, from);
+            }
+            Asks::Outside(server) => self.respond_nothing(now, server),
             Asks::Health(peer) => self.not_heard_from(now, peer),
             Asks::Abandoned | Asks::Ours => {}
         }
@@ -53,7 +69,7 @@ impl<M: Media> Element<M> {
         let is_current = self.calls.get(&id).is_some_and(|call| call.is_attempt(client));
         match status {
             100 => {}
-            _ if (200..300).contains(&status) && !is_current => self.second_answer(now, id, client, response),
+            _ if (200..300).contains(&status) && !is_current => self.second_answer(now, client, response),
             _ if !is_current => {}
             101..200 => self.ring(now, id, response),
             200..300 => self.pick_up(now, id, client, response),
@@ -76,17 +92,15 @@ impl<M: Media> Element<M> {
         if let Some(contact) = response.address("Contact") {
             call.leg_mut(Role::Callee).dialog.contact = Some(contact.uri.to_bytes());
         }
-        let (known, offered) = (call.known_routes(), call.offered);
-        let flow = call.leg(Role::Callee).dialog.flow;
-        // PRACK and UPDATE before the answer find their way by these.
-        call.leg_mut(Role::Callee).dialog.routes = Party::callee(response, flow, known).routes;
+        let offered = call.offered;
         let mut response = response.clone();
-        // An unreliable 18x cannot carry an offer (RFC 3262 §5); with an offer from the caller it previews the answer.
-        if offered || response.has_token("Require", "100rel") {
-            match self.describe(id, Role::Callee, offered, &mut response) {
-                Ok(()) => {}
-                Err(_) => response.set_body(Vec::new()),
-            }
+        // With an offer from the caller, an unreliable 18x previews the answer; without, it cannot carry one, and media
+        // would go past us.
+        let is_description = offered || may_offer(&response);
+        if is_description && self.describe(id, Role::Callee, offered, &mut response).is_err()
+            || !is_description && body_of!(&response).has_sdp()
+        {
+            response.set_body(Vec::new());
         }
         self.changed(id);
         if let Some(server) = server {
@@ -98,16 +112,17 @@ impl<M: Media> Element<M> {
     fn pick_up(&mut self, now: Nanos, id: CallId, client: ClientId, response: &Response) {
         let Some(flow) = self.clients.flow(client) else { return };
         let Some(call) = self.calls.get(&id) else { return };
-        let (server, offered, known) = (call.server, call.offered, call.known_routes());
+        let (server, offered) = (call.server, call.offered);
         if call.phase == Phase::Up && call.leg(Role::Callee).tag != response.to_tag {
-            return self.second_answer(now, id, client, response);
+            return self.second_answer(now, client, response);
         }
         let mut passed = response.clone();
         if let Err(refusal) = self.describe(id, Role::Callee, offered, &mut passed) {
             // What it says cannot be relayed: it is told that this was all, and the caller why.
-            self.decline(now, client, response, known);
+            self.decline(now, client, response);
             return self.fail(now, id, &answer_to(&refusal), Some(Role::Callee));
         }
+        let party = self.callee(response, flow);
         let Some(call) = self.calls.get_mut(&id) else { return };
         if call.phase != Phase::Up {
             call.phase = Phase::Up;
@@ -115,7 +130,7 @@ impl<M: Media> Element<M> {
             call.rang = call.rang.or(Some(now));
             let callee = call.leg_mut(Role::Callee);
             callee.tag.clone_from(&response.to_tag);
-            callee.dialog = Party::callee(response, flow, known);
+            callee.dialog = Party { cseq: callee.dialog.cseq, ..party };
             call.client = Some(client);
             call.setup = None;
             self.counters.answered += 1;
@@ -128,19 +143,9 @@ impl<M: Media> Element<M> {
     }
 
     /// Another callee has answered too, or one whose call is over: it is told so.
-    fn second_answer(&mut self, now: Nanos, id: CallId, client: ClientId, response: &Response) {
+    fn second_answer(&mut self, now: Nanos, client: ClientId, response: &Response) {
         self.counters.forks += 1;
-        let known = self.calls.get(&id).map_or(0, crate::call::Call::known_routes);
-        self.decline(now, client, response, known);
-    }
-
-    fn abandoned_response(&mut self, now: Nanos, client: ClientId, response: &Response) {
-        match response.status() {
-            // Only now may it be cancelled (RFC 3261 §9.1).
-            100..200 => self.send_cancel(now, client),
-            200..300 => self.decline(now, client, response, 0),
-            _ => {}
-        }
+        self.decline(now, client, response);
     }
 
     /// An attempt has failed: another peer is tried, or the caller is told.

@@ -6,10 +6,10 @@ use bytes::Bytes;
 
 use super::Element;
 use crate::{
-    call::{CallId, Media},
+    call::{CallId, Media, Party},
     sip::{
         Flow, Transport,
-        message::{Answer, Host, Request, Uri},
+        message::{Answer, Host, Request, Response, Uri},
     },
     trunk::{Listener, Peer},
 };
@@ -89,6 +89,8 @@ impl<M: Media> Element<M> {
         let transport = match uri.transport() {
             Some(name) => Transport::from_name(name).unwrap_or(flow.transport),
             None if uri.scheme().is_secure() => Transport::Tls,
+            // Who came by a stream is reached by it, also where its Contact leaves out that it speaks no other way.
+            None if remote.ip() == flow.remote.ip() => flow.transport,
             None => Transport::Udp,
         };
         if self.trunks.is_ours(remote) {
@@ -102,6 +104,14 @@ impl<M: Media> Element<M> {
         let listener = self.listener_for(transport, remote).unwrap_or(flow.listener);
         let transport = self.trunks.listener(listener).map_or(flow.transport, |listener| listener.transport);
         Ok(Flow { listener, transport, remote, connection: 0 })
+    }
+
+    /// The callee, from its answer. What stands in its Record-Routes from ours on is not between it and us.
+    pub(super) fn callee(&self, response: &Response, flow: Flow) -> Party {
+        let routes = response.record_routes();
+        let is_ours = |uri: &Bytes| Uri::parse(uri.clone()).is_ok_and(|uri| self.is_ours(&uri));
+        let far = routes.iter().position(is_ours).unwrap_or(routes.len());
+        Party::callee(response, flow, routes.get(..far).unwrap_or_default())
     }
 
     pub(super) fn is_ours(&self, uri: &Uri) -> bool {

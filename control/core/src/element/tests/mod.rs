@@ -1,7 +1,10 @@
 //! The element between two peers, under a virtual clock.
 
+mod answers;
 mod calls;
+mod dialogs;
 mod failures;
+mod routes;
 mod simulation;
 mod torture;
 
@@ -228,7 +231,7 @@ impl Bench {
         self.wait(Duration::from_secs(70));
         assert_eq!(self.element.calls().count(), 0);
         assert_eq!(self.element.ports_used().0, 0, "media ports are in use");
-        assert_eq!(self.element.transactions(), (0, 0));
+        assert_eq!(self.element.transactions(), (0, 0), "{:?} {:?}", self.element.servers, self.element.clients);
         assert_eq!(self.relays(), []);
         assert!(self.element.peers.iter().all(|peer| peer.calls == 0), "calls are counted that are over");
     }

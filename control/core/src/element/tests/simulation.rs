@@ -130,7 +130,7 @@ impl Phone {
     fn asked(&mut self, now: Nanos, request: Request, out: &mut Vec<Sending>) {
         let call = String::from_utf8_lossy(&request.call_id).into_owned();
         match self.servers.receive(&request, Self::flow(), now, out) {
-            Arrived::Absorbed => {}
+            Arrived::Absorbed | Arrived::LateCancel => {}
             Arrived::Ack => {
                 if let Some(dialog) = self.dialogs.get_mut(&call) {
                     dialog.answer = None;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use sipx::{Header, HeaderName, Headers, Uri, headers::first_hop_end};
+use sipx::{Header, HeaderName, Headers, Uri, Via, headers::first_hop_end};
 use sipx_sip as sipx;
 
 use super::{Request, Response, read::name_of};
@@ -45,6 +45,22 @@ impl Request {
         headers.remove_address_value(&HeaderName::Route, count).is_ok() && self.set_uri(last)
     }
 
+    /// Does what a strict router in front wants, where the first Route is one's: it takes the place of the Request-URI,
+    /// which goes behind the last Route (RFC 3261 §16.6 step 6).
+    pub fn obey_strict_router(&mut self) {
+        let Ok(Some(first)) = self.route() else { return };
+        if first.uri.params().is_some_and(|params| params.contains("lr")) {
+            return;
+        }
+        let last = [b"<", self.uri().to_bytes().as_ref(), b">"].concat();
+        self.pop_route();
+        let headers = &mut self.inner_mut().headers;
+        let is_route = |header: &Header| *header.name() == HeaderName::Route;
+        let behind = headers.iter().enumerate().filter(|(_, header)| is_route(header)).map(|(at, _)| at + 1).last();
+        insert(headers, behind.unwrap_or_else(|| headers.len()), &HeaderName::Route, last);
+        self.set_uri(first.uri);
+    }
+
     /// Where it came from, noted in the top Via as a server has to (RFC 3261 §18.2.1, RFC 3581 §4).
     pub fn note_source(&mut self, source: SocketAddr) {
         let rport = self.via.rport;
@@ -79,6 +95,17 @@ impl Request {
 }
 
 impl Response {
+    /// Whether there is a Via below ours, and one that can be read: the way back.
+    pub fn is_passable(&self) -> bool {
+        let mut rows = self.headers().get_all(&HeaderName::Via).map(Header::value);
+        let first = rows.next().unwrap_or_default();
+        let below = match first.get(first_hop_end(&first) + 1..) {
+            Some(rest) => rest.to_vec(),
+            None => rows.next().unwrap_or_default().into_owned(),
+        };
+        Via::parse_one(below.get(..first_hop_end(&below)).unwrap_or_default()).is_ok()
+    }
+
     /// Takes our Via away. False when nothing is left below: a response that ends here.
     pub fn pop_via(&mut self) -> bool {
         let headers = &mut self.inner_mut().headers;

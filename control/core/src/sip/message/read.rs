@@ -37,6 +37,10 @@ impl Common {
             return Err(reason);
         }
         let via = headers.typed::<Via>().ok_or("Missing Via")?.map_err(|_| "Bad Via")?;
+        // A proxy writes them anew, which it could not.
+        if headers.get_all(&HeaderName::Via).any(|via| via.raw_value().contains(&0)) {
+            return Err("Bad Via");
+        }
         let cseq = headers.typed::<CSeq>().ok_or("Missing CSeq")?.map_err(|_| "Bad CSeq")?;
         let call_id = headers.typed::<CallId>().ok_or("Missing Call-ID")?.map_err(|_| "Bad Call-ID")?;
         let from_tag = tag::<From>(headers, &HeaderName::From, "Missing From", "Bad From")?;

@@ -1,7 +1,7 @@
 //! Messages of our own.
 
 use bytes::Bytes;
-use sipx::{HeaderName, Headers, Method, Via};
+use sipx::{HeaderName, Headers, Method, Uri};
 use sipx_sip as sipx;
 
 use super::{Request, Response};
@@ -69,13 +69,22 @@ impl Request {
 
     /// A request of our own within a dialog, or outside of any, as it is sent: to `party`, from whoever `from` names.
     pub fn write(method: &Method, party: &Party, from: &[u8], call_id: &[u8], cseq: u32, via: &str) -> Bytes {
-        let target = party.contact.as_deref().unwrap_or_default();
+        // Who names no Contact is asked for where it was heard of.
+        let nameless = || format!("sip:{}", party.flow.remote).into();
+        let contact = party.contact.clone().unwrap_or_else(nameless);
+        let mut routes = party.routes.clone();
+        let mut target = contact.clone();
+        if routes.first().is_some_and(|first| !is_loose(first)) {
+            // A strict router wants to be asked itself (RFC 3261 §12.2.1.1).
+            target = routes.remove(0);
+            routes.push(contact);
+        }
         let mut out = method.as_bytes().to_vec();
         out.push(b' ');
-        out.extend_from_slice(target);
+        out.extend_from_slice(&target);
         out.extend_from_slice(b" SIP/2.0\r\n");
         line(&HeaderName::Via, via.as_bytes(), &mut out);
-        for route in &party.routes {
+        for route in &routes {
             line(&HeaderName::Route, &[b"<", route.as_ref(), b">"].concat(), &mut out);
         }
         line(&HeaderName::From, from, &mut out);
@@ -119,12 +128,9 @@ impl Request {
     }
 }
 
-impl Response {
-    /// Where the response goes that lost its own Via: what the next one says (RFC 3261 §18.2.2), as `received` and
-    /// `rport` have it.
-    pub fn next_via(&self) -> Option<Via> {
-        self.headers().typed::<Via>()?.ok()
-    }
+/// Whether the URI of a Route is that of a loose router.
+fn is_loose(uri: &Bytes) -> bool {
+    Uri::parse(uri.clone()).is_ok_and(|uri| uri.params().is_some_and(|params| params.contains("lr")))
 }
 
 fn copy(headers: &Headers, name: &HeaderName, out: &mut Vec<u8>) {

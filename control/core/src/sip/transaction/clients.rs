@@ -47,6 +47,10 @@ struct Client<T> {
     state: State,
     /// The CANCEL that follows it, until that is answered.
     cancel: Option<Cancel>,
+    /// Whether a CANCEL is to follow as soon as it may.
+    is_unwanted: bool,
+    /// How long a proceeding INVITE may take; for ever where its owner looks after that.
+    patience: Option<Duration>,
     tag: T,
 }
 
@@ -80,7 +84,8 @@ impl<T: Copy> Clients<T> {
     /// A place for a transaction that is about to begin. It lasts until `now` + [`PATIENCE`] unless it does.
     pub fn reserve(&mut self, now: Nanos, nonce: u64, flow: Flow, method: &Method, tag: T) -> ClientId {
         let state = State::Completed { ack: None };
-        let client = Client { nonce, flow, is_invite: *method == Method::Invite, state, cancel: None, tag };
+        let is_invite = *method == Method::Invite;
+        let client = Client { nonce, flow, is_invite, state, cancel: None, is_unwanted: false, patience: None, tag };
         ClientId(self.slots.insert(now + PATIENCE, client))
     }
 
@@ -110,6 +115,11 @@ impl<T: Copy> Clients<T> {
         self.slots.get(id.0).map(|client| client.tag)
     }
 
+    /// The tag of the transaction that a response is to.
+    pub fn owner(&self, response: &Response) -> Option<T> {
+        self.tag(self.find(response)?)
+    }
+
     /// Where a transaction's request went.
     pub fn flow(&self, id: ClientId) -> Option<Flow> {
         self.slots.get(id.0).map(|client| client.flow)
@@ -123,6 +133,13 @@ impl<T: Copy> Clients<T> {
         parse(request)
     }
 
+    /// Has an INVITE cancelled when it has proceeded for so long since it was last heard of (timer C, RFC 3261 §16.8).
+    pub fn set_patience(&mut self, id: ClientId, patience: Duration) {
+        if let Some(client) = self.slots.get_mut(id.0) {
+            client.patience = Some(patience);
+        }
+    }
+
     /// Gives a transaction another tag.
     pub fn set_tag(&mut self, id: ClientId, tag: T) {
         if let Some(client) = self.slots.get_mut(id.0) {
@@ -130,10 +147,11 @@ impl<T: Copy> Clients<T> {
         }
     }
 
-    /// Cancels an INVITE that is proceeding (RFC 3261 §9.1); before and after, nothing is done. When no final response comes
-    /// in [`PATIENCE`] from now, none will.
+    /// Cancels an INVITE, as soon as it is proceeding: before, the CANCEL could overtake it (RFC 3261 §9.1). When no final
+    /// response comes in [`PATIENCE`] from then, none will.
     pub fn cancel(&mut self, now: Nanos, id: ClientId, out: &mut Vec<Sending>) {
         let Some(client) = self.slots.get_mut(id.0).filter(|client| client.is_invite) else { return };
+        client.is_unwanted |= matches!(client.state, State::Calling { .. });
         let flow = client.flow;
         let State::Proceeding { request, next, end: end @ None } = &mut client.state else { return };
         let Some(cancel) = parse(request).map(|request| request.cancel(None)) else { return };
@@ -161,9 +179,12 @@ impl<T: Copy> Clients<T> {
         match &mut client.state {
             State::Calling { request, .. } | State::Proceeding { request, .. } if status < 200 => {
                 let request = std::mem::take(request);
-                client.state = proceeding(now, client.is_invite, &client.flow, request, &client.state);
-                let at = client.state.deadline(now);
+                client.proceed(now, request);
+                let (at, is_unwanted) = (client.state.deadline(now), std::mem::take(&mut client.is_unwanted));
                 self.slots.schedule(id.0, at);
+                if is_unwanted {
+                    self.cancel(now, id, out);
+                }
                 owner
             }
             State::Calling { request, .. } | State::Proceeding { request, .. } => {
@@ -198,6 +219,11 @@ impl<T: Copy> Clients<T> {
     pub fn timeout(&mut self, now: Nanos, out: &mut Vec<Sending>) -> Option<Expired<T>> {
         while let Some(id) = self.slots.due(now) {
             let Some(client) = self.slots.get_mut(id) else { continue };
+            if client.is_invite && matches!(client.state, State::Proceeding { end: None, .. }) {
+                // It has been waited for long enough.
+                self.cancel(now, ClientId(id), out);
+                continue;
+            }
             let is_over = match &mut client.state {
                 State::Calling { end, .. } | State::Proceeding { end: Some(end), .. } if now >= *end => {
                     let tag = client.tag;
@@ -210,7 +236,6 @@ impl<T: Copy> Clients<T> {
                     *next = (now + *gap).min(*end);
                     false
                 }
-                // An INVITE that is proceeding waits for ever: its owner has timer C.
                 State::Proceeding { end: None, .. } => false,
                 State::Proceeding { request, next, end: Some(end) } => {
                     let (again, gap) = match &mut client.cancel {
@@ -262,20 +287,22 @@ impl<T: Copy> Clients<T> {
     }
 }
 
-fn proceeding(now: Nanos, is_invite: bool, flow: &Flow, request: Bytes, before: &State) -> State {
-    let end = match before {
-        // A cancelled one is given up at some time, whatever else comes.
-        State::Proceeding { end, .. } => *end,
-        _ if is_invite => None,
-        State::Calling { end, .. } => Some(*end),
-        _ => None,
-    };
-    let next = match end {
-        Some(end) if flow.transport.is_reliable() => end,
-        Some(end) => (now + T2).min(end),
-        None => Nanos(u64::MAX),
-    };
-    State::Proceeding { request, next, end }
+impl<T> Client<T> {
+    /// A provisional response has come.
+    fn proceed(&mut self, now: Nanos, request: Bytes) {
+        let end = match &self.state {
+            // A cancelled one is given up at some time, whatever else comes.
+            State::Proceeding { end, .. } => *end,
+            State::Calling { end, .. } if !self.is_invite => Some(*end),
+            _ => None,
+        };
+        let next = match end {
+            Some(end) if self.flow.transport.is_reliable() => end,
+            Some(end) => (now + T2).min(end),
+            None => self.patience.map_or(Nanos(u64::MAX), |patience| now + patience),
+        };
+        self.state = State::Proceeding { request, next, end };
+    }
 }
 
 impl State {

@@ -28,6 +28,8 @@ pub enum Arrived<T> {
     Ack,
     /// A CANCEL of this INVITE, which has no final response yet.
     Cancel(ServerId, T),
+    /// A CANCEL of an INVITE that has its final response: it changes nothing (RFC 3261 §9.2).
+    LateCancel,
 }
 
 /// The requests that we were sent, each with its owner's tag.
@@ -208,7 +210,8 @@ impl<T: Copy> Servers<T> {
             Some((id, server)) if matches!(server.state, State::Proceeding { .. }) => {
                 Arrived::Cancel(ServerId(id), server.tag)
             }
-            _ => Arrived::New,
+            Some(_) => Arrived::LateCancel,
+            None => Arrived::New,
         }
     }
 

@@ -242,7 +242,7 @@ pub(super) fn multipart() -> Vec<u8> {
     body.extend(binary);
     body.extend(super::lines("\n--7a9cbec02ceef655--\n"));
     let head = format!(
-        r#"MESSAGE sip:kumiko@example.org SIP/2.0
+        r"MESSAGE sip:kumiko@example.org SIP/2.0
 Via: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bK-d87543-4dade06d0bdb11ee-1--d87543-;rport
 Max-Forwards: 70
 Route: <sip:127.0.0.1:5080>
@@ -258,7 +258,7 @@ Date: Sat, 15 Oct 2005 04:44:56 GMT
 User-Agent: SIPimp.org/0.2.5 (curses)
 Content-Length: {}
 
-"#,
+",
         body.len()
     );
     [super::lines(&head), body].concat()
@@ -532,7 +532,7 @@ l: 0
 
 ";
 
-/// 3.1.2.17: a CSeq of another method.
+/// 3.1.2.17: a `CSeq` of another method.
 pub(super) const MISMATCH01: &str = r"OPTIONS sip:user@example.com SIP/2.0
 To: sip:j.user@example.com
 From: sip:caller@example.net;tag=34525
