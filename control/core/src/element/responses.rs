@@ -17,6 +17,7 @@ use crate::{
 impl<M: Media> Element<M> {
     pub(super) fn response(&mut self, now: Nanos, response: &Response) {
         self.counters.responses += 1;
+        self.counters.received.count(&response.method, response.status());
         let heard = self.clients.receive(now, response, &mut self.sendings);
         let (client, asks) = match heard {
             Heard::Owner(client, asks) => (client, asks),
@@ -110,6 +111,7 @@ impl<M: Media> Element<M> {
         }
         let Some(call) = self.calls.get_mut(&id) else { return };
         if call.phase != Phase::Up {
+            let took = now - call.started;
             call.phase = Phase::Up;
             call.answered = Some(now);
             call.rang = call.rang.or(Some(now));
@@ -119,6 +121,7 @@ impl<M: Media> Element<M> {
             call.client = Some(client);
             call.setup = None;
             self.counters.answered += 1;
+            self.counters.setup.count(took);
             self.tell(Event::Call(id, Phase::Up));
         }
         self.changed(id);
@@ -186,7 +189,7 @@ impl<M: Media> Element<M> {
     /// Passes a response on to who asked.
     pub(super) fn respond_through(&mut self, now: Nanos, server: ServerId, mut response: Response) {
         if response.pop_via() {
-            self.servers.respond(now, server, response.status(), response.to_bytes(), &mut self.sendings);
+            self.respond(now, server, &response.method, response.status(), response.to_bytes());
         }
     }
 
