@@ -1,17 +1,19 @@
 //! Undertone's program: the daemon, and the commands that speak with it.
 //!
 //! [`daemon`] is `undertone run`; [`cli`] is everything an operator types; [`protocol`] is what they say to each other;
-//! [`storage`] is what stays of calls.
+//! [`storage`] is what stays of calls; [`http`] is what machines are told.
 
 #![forbid(unsafe_code)]
 
 mod cli;
 mod daemon;
 mod failure;
+mod http;
 mod pcap;
 mod protocol;
 mod sip;
 mod storage;
+mod when;
 
 use std::process::ExitCode;
 

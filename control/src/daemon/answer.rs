@@ -16,8 +16,8 @@ impl Daemon {
         let did = match request {
             Request::Status => return self.answer_status(),
             Request::Streams { ports } => return self.answer_streams(ports),
-            Request::Calls => return self.answer_calls(),
-            Request::Peers => return self.answer_peers(),
+            Request::Calls => return self.calls().map_or_else(Answer::Error, Answer::Calls),
+            Request::Peers => return self.peers().map_or_else(Answer::Error, Answer::Peers),
             Request::HangUp { call } => self.hang_up(call),
             Request::Drain { on } => self.drain(*on),
             Request::AddRelay { relay, rtcp } => self.add_relay(relay.into(), *rtcp),

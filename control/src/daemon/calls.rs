@@ -9,7 +9,7 @@ use undertone_control_core::{Config, call::CallId, trunk::PeerIndex};
 use super::Daemon;
 use crate::{
     failure::Failure,
-    protocol::{Answer, CallView, Code, PeerView, Refusal, side},
+    protocol::{CallView, Code, PeerView, Refusal, side},
     sip::{Book, Sip, now, take_up},
     storage::Storage,
 };
@@ -53,20 +53,29 @@ impl Daemon {
         new
     }
 
-    pub(super) fn answer_calls(&self) -> Answer {
+    /// The calls that there are, the oldest first.
+    pub(super) fn calls(&self) -> Result<Vec<CallView>, Refusal> {
         let now_ns = now().0;
-        let calls = self.with_sip(|sip| {
+        self.with_sip(|sip| {
             sip.with(|element| {
                 let mut calls: Vec<_> = element.calls().collect();
                 calls.sort_by_key(|call| call.started);
                 calls.into_iter().map(|call| CallView::new(call, element.trunks(), now_ns)).collect()
             })
-        });
-        calls.map_or_else(Answer::Error, Answer::Calls)
+        })
     }
 
-    pub(super) fn answer_peers(&self) -> Answer {
-        let peers = self.with_sip(|sip| {
+    /// One call.
+    pub(super) fn call(&self, call: &str) -> Result<CallView, Refusal> {
+        let id: CallId = call.parse().map_err(|_| unknown(call))?;
+        let view =
+            self.with_sip(|sip| sip.with(|element| Some(CallView::new(element.call(id)?, element.trunks(), now().0))))?;
+        view.ok_or_else(|| unknown(call))
+    }
+
+    /// The peers that there are.
+    pub(super) fn peers(&self) -> Result<Vec<PeerView>, Refusal> {
+        self.with_sip(|sip| {
             sip.with(|element| {
                 let view = |(index, peer): (u16, &undertone_control_core::trunk::Peer)| PeerView {
                     name: peer.name.clone(),
@@ -79,18 +88,14 @@ impl Daemon {
                 };
                 (0..).zip(&element.trunks().peers).map(view).collect()
             })
-        });
-        peers.map_or_else(Answer::Error, Answer::Peers)
+        })
     }
 
     pub(super) fn hang_up(&self, call: &str) -> Result<Vec<String>, Refusal> {
-        let unknown = || {
-            Refusal::new(Code::NotFound, format!("there is no call {call}")).with_way_out("`undertone calls` lists all")
-        };
-        let id: CallId = call.parse().map_err(|_| unknown())?;
+        let id: CallId = call.parse().map_err(|_| unknown(call))?;
         match self.with_sip(|sip| sip.hang_up(id))? {
             true => Ok(vec![format!("ended the call {id}")]),
-            false => Err(unknown()),
+            false => Err(unknown(call)),
         }
     }
 
@@ -107,7 +112,7 @@ impl Daemon {
         })
     }
 
-    fn with_sip<T>(&self, act: impl FnOnce(&Sip) -> T) -> Result<T, Refusal> {
+    pub(super) fn with_sip<T>(&self, act: impl FnOnce(&Sip) -> T) -> Result<T, Refusal> {
         let sip = self.sip.borrow();
         let none = || {
             Refusal::new(Code::Refused, "this daemon takes no calls: its configuration has no [sip] section")
@@ -115,4 +120,8 @@ impl Daemon {
         };
         sip.as_ref().map(act).ok_or_else(none)
     }
+}
+
+fn unknown(call: &str) -> Refusal {
+    Refusal::new(Code::NotFound, format!("there is no call {call}")).with_way_out("`undertone calls` lists all")
 }

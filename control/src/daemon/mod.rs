@@ -7,6 +7,7 @@ mod answer;
 mod calls;
 mod capture;
 mod door;
+mod http;
 mod log;
 mod open;
 mod record;

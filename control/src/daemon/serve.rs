@@ -18,6 +18,7 @@ use super::{
     Daemon,
     capture::Capture,
     door::Door,
+    http,
     service::{self, Watchdog},
 };
 use crate::{
@@ -40,6 +41,7 @@ pub(super) fn serve(daemon: &Rc<Daemon>, door: &Door) -> Result<(), Failure> {
         let signals = Signals::new().map_err(failed)?;
         let mut calls = JoinSet::new();
         daemon.start_sip(&mut calls)?;
+        http::start(daemon, &mut calls)?;
         let listener = door.listen()?;
         turn(daemon, &listener, signals).await;
         Ok(())

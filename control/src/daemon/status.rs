@@ -10,11 +10,6 @@ impl Daemon {
     /// Everything about the daemon and its data plane that is not about one stream.
     pub(super) fn status(&self) -> Result<Status, OpenError> {
         let config = self.config.borrow();
-        let interface = |it: undertone_dataplane::InterfacePath| InterfaceStatus {
-            interface: it.interface,
-            path: it.path.key().into(),
-            reason: it.reason,
-        };
         let adopted = self.dataplane.adopted();
         Ok(Status {
             program_version: env!("CARGO_PKG_VERSION").into(),
@@ -22,13 +17,13 @@ impl Daemon {
             uptime_s: self.started.elapsed().as_secs(),
             config: self.config_file.clone(),
             pins: config.media.pins.clone().filter(|_| !super::open::is_sockets(&self.dataplane)),
-            interfaces: self.dataplane.paths().into_iter().map(interface).collect(),
+            interfaces: self.interfaces(),
             adopted: Adoption { tables: adopted.tables, streams: adopted.streams },
             relays_configured: config.relays.len(),
             captures: self.captures.get(),
             problems: self.all_problems(),
             capacity: self.usage(),
-            reasons: self.dataplane.reasons()?.into_iter().map(count).collect(),
+            reasons: self.reasons()?,
         })
     }
 
@@ -55,7 +50,23 @@ impl Daemon {
         problems
     }
 
-    fn usage(&self) -> Vec<Usage> {
+    /// The path of each interface.
+    pub(super) fn interfaces(&self) -> Vec<InterfaceStatus> {
+        let interface = |it: undertone_dataplane::InterfacePath| InterfaceStatus {
+            interface: it.interface,
+            path: it.path.key().into(),
+            reason: it.reason,
+        };
+        self.dataplane.paths().into_iter().map(interface).collect()
+    }
+
+    /// Packets by what became of them and why.
+    pub(super) fn reasons(&self) -> Result<Vec<ReasonCount>, OpenError> {
+        Ok(self.dataplane.reasons()?.into_iter().map(count).collect())
+    }
+
+    /// How full the tables are.
+    pub(super) fn usage(&self) -> Vec<Usage> {
         let it = self.dataplane.capacity();
         let usage = |what: &str, used: u64, max: u64, refused| Usage { what: what.into(), used, max, refused };
         let full = it.refused;

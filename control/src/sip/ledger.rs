@@ -18,8 +18,8 @@ impl Ledger for Book {
         self.0.keep(id, json);
     }
 
-    fn ended(&mut self, record: &Record) {
-        self.0.record(record.clone(), SystemTime::now());
+    fn ended(&mut self, record: &Record, at: SystemTime) {
+        self.0.record(record.clone(), at);
     }
 }
 

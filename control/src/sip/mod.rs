@@ -15,7 +15,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     rc::Rc,
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use tokio::{
@@ -56,6 +56,7 @@ struct Shared {
     /// When it wants to be looked at, as far as its timer knows.
     armed: RefCell<Nanos>,
     ledger: RefCell<Option<Box<dyn Ledger>>>,
+    audience: RefCell<Option<Box<dyn Audience>>>,
 }
 
 /// Who writes down what calls are and were.
@@ -64,7 +65,16 @@ pub(crate) trait Ledger {
     fn keep(&mut self, call: &Snapshot);
 
     /// A call is over.
-    fn ended(&mut self, record: &Record);
+    fn ended(&mut self, record: &Record, at: SystemTime);
+}
+
+/// Who wants to know what happens while it happens.
+pub(crate) trait Audience {
+    /// Something has happened. A call that it is about may be gone already.
+    fn happened(&self, sip: &Sip, event: &Event);
+
+    /// A call is over.
+    fn ended(&self, record: &Record, at: SystemTime);
 }
 
 /// The time that the element has.
@@ -94,6 +104,7 @@ impl Sip {
             sooner: Notify::new(),
             armed: RefCell::new(Nanos(u64::MAX)),
             ledger: RefCell::default(),
+            audience: RefCell::default(),
         };
         let sip = Self { shared: Rc::new(shared) };
         for number in 0..sip.shared.datagrams.len() {
@@ -118,6 +129,11 @@ impl Sip {
     /// Has calls written down from now on.
     pub(crate) fn set_ledger(&self, ledger: impl Ledger + 'static) {
         *self.shared.ledger.borrow_mut() = Some(Box::new(ledger));
+    }
+
+    /// Tells somebody what happens from now on.
+    pub(crate) fn set_audience(&self, audience: impl Audience + 'static) {
+        *self.shared.audience.borrow_mut() = Some(Box::new(audience));
     }
 
     /// Looks at the element.
@@ -179,15 +195,22 @@ impl Sip {
             Event::Peer(peer, true) => info!(peer = name(*peer), "peer answers again"),
             Event::Peer(peer, false) => warn!(peer = name(*peer), "peer does not answer"),
         }
+        if let Some(audience) = &*self.shared.audience.borrow() {
+            audience.happened(self, event);
+        }
     }
 
     fn ended(&self, record: &Record) {
+        let at = SystemTime::now();
         let by = record.cause.by.map_or("us", undertone_control_core::call::Role::key);
         let (status, seconds) = (record.cause.status, record.lasted_ns as f64 / 1e9);
         let [caller, callee] = &record.peers;
         info!(call = %record.id, caller, callee, dialled = record.dialled, status, by, seconds, "call ended");
         if let Some(ledger) = self.shared.ledger.borrow_mut().as_mut() {
-            ledger.ended(record);
+            ledger.ended(record, at);
+        }
+        if let Some(audience) = &*self.shared.audience.borrow() {
+            audience.ended(record, at);
         }
     }
 

@@ -1,8 +1,13 @@
 //! A call as the database has it.
 
+use std::time::SystemTime;
+
 use jiff::Timestamp;
 use rusqlite::Row;
 use serde::{Serialize, Serializer};
+use undertone_control_core::call::{Record, Role, StreamRecord};
+
+use crate::protocol::side;
 
 /// Columns of [`PastCall`], in the order in which [`PastCall::read`] takes them.
 pub(super) const CALL_COLUMNS: &str = "\
@@ -81,6 +86,29 @@ pub(crate) struct PastStream {
 }
 
 impl PastCall {
+    /// What the database will have of a call that ended at a time.
+    pub(crate) fn new(record: &Record, ended_at: SystemTime) -> Self {
+        let ended_at = unix_ms(ended_at);
+        let duration_ms = ms(record.lasted_ns);
+        let party = |role: Role| PastParty::new(record, role);
+        Self {
+            id: record.id.to_string(),
+            began_at: time(ended_at.saturating_sub(duration_ms)),
+            ended_at: time(ended_at),
+            dialled: record.dialled.clone(),
+            caller: party(Role::Caller),
+            callee: party(Role::Callee),
+            sip_call_id: record.sip_call_id.clone(),
+            rang_ms: record.rang_ns.map(ms),
+            answered_ms: record.answered_ns.map(ms),
+            duration_ms,
+            status: record.cause.status,
+            cause: record.cause.text.clone(),
+            ended_by: record.cause.by.map(|role| role.key().into()),
+            streams: record.streams.iter().map(PastStream::new).collect(),
+        }
+    }
+
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             id: row.get(0)?,
@@ -112,6 +140,16 @@ impl PastCall {
 }
 
 impl PastParty {
+    fn new(record: &Record, role: Role) -> Self {
+        let ([caller, callee], [caller_peer, callee_peer], [caller_side, callee_side]) =
+            (&record.parties, &record.peers, record.sides);
+        let (party, peer, of) = match role {
+            Role::Caller => (caller, caller_peer, caller_side),
+            Role::Callee => (callee, callee_peer, callee_side),
+        };
+        Self { number: party.number.clone(), name: party.name.clone(), peer: peer.clone(), side: side(of).into() }
+    }
+
     fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Self> {
         Ok(Self {
             number: row.get(first)?,
@@ -123,6 +161,19 @@ impl PastParty {
 }
 
 impl PastStream {
+    fn new(it: &StreamRecord) -> Self {
+        let finite = |value: &f64| value.is_finite();
+        Self {
+            from: it.from.key().into(),
+            port: it.at.to_string(),
+            packets: whole(it.packets),
+            bytes: whole(it.bytes),
+            lost: whole(it.lost),
+            jitter_ms: Some(it.jitter_ms).filter(finite).unwrap_or(0.0),
+            mos: it.mos.filter(finite),
+        }
+    }
+
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             from: row.get(0)?,
@@ -139,6 +190,21 @@ impl PastStream {
 /// A time as it is shown: RFC 3339, UTC, with milliseconds.
 pub(crate) fn shown(time: Timestamp) -> String {
     format!("{time:.3}")
+}
+
+/// Milliseconds since 1970; 0 for times before.
+pub(super) fn unix_ms(time: SystemTime) -> i64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn ms(ns: u64) -> i64 {
+    whole(ns / 1_000_000)
+}
+
+/// A number as the database has them.
+pub(super) fn whole(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// A time of the database; one that no calendar has is 1970.

@@ -8,13 +8,11 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, named_params};
 use tracing::{error, info, warn};
-use undertone_control_core::{
-    call::{CallId, Record, Role, StreamRecord},
-    trunk::Side,
-};
+use undertone_control_core::call::{CallId, Record};
 
 use super::{
     error::StorageError,
+    past::{PastCall, PastStream, unix_ms, whole},
     queue::{Entry, Queue, Wake},
 };
 
@@ -193,51 +191,45 @@ fn write_one(transaction: &Transaction<'_>, entry: &Entry, now: i64) -> rusqlite
 }
 
 fn insert(transaction: &Transaction<'_>, record: &Record, ended_at: SystemTime) -> rusqlite::Result<()> {
-    let id = record.id.to_string();
-    let ended_at = unix_ms(ended_at);
-    let duration_ms = ms(record.lasted_ns);
-    let [caller, callee] = &record.parties;
-    let [caller_peer, callee_peer] = &record.peers;
-    let [caller_side, callee_side] = record.sides.map(side);
+    let call = PastCall::new(record, ended_at);
     transaction.prepare_cached(INSERT_CALL)?.execute(named_params! {
-        ":id": id,
-        ":began_at": ended_at.saturating_sub(duration_ms),
-        ":ended_at": ended_at,
-        ":dialled": record.dialled,
-        ":caller_number": caller.number,
-        ":caller_name": caller.name,
-        ":caller_peer": caller_peer,
-        ":caller_side": caller_side,
-        ":callee_number": callee.number,
-        ":callee_name": callee.name,
-        ":callee_peer": callee_peer,
-        ":callee_side": callee_side,
-        ":sip_call_id": record.sip_call_id,
-        ":rang_ms": record.rang_ns.map(ms),
-        ":answered_ms": record.answered_ns.map(ms),
-        ":duration_ms": duration_ms,
-        ":status": record.cause.status,
-        ":cause": record.cause.text,
-        ":ended_by": record.cause.by.map(Role::key),
+        ":id": call.id,
+        ":began_at": call.began_at.as_millisecond(),
+        ":ended_at": call.ended_at.as_millisecond(),
+        ":dialled": call.dialled,
+        ":caller_number": call.caller.number,
+        ":caller_name": call.caller.name,
+        ":caller_peer": call.caller.peer,
+        ":caller_side": call.caller.side,
+        ":callee_number": call.callee.number,
+        ":callee_name": call.callee.name,
+        ":callee_peer": call.callee.peer,
+        ":callee_side": call.callee.side,
+        ":sip_call_id": call.sip_call_id,
+        ":rang_ms": call.rang_ms,
+        ":answered_ms": call.answered_ms,
+        ":duration_ms": call.duration_ms,
+        ":status": call.status,
+        ":cause": call.cause,
+        ":ended_by": call.ended_by,
     })?;
-    for (place, stream) in record.streams.iter().enumerate() {
-        insert_stream(transaction, &id, place, stream)?;
+    for (place, stream) in call.streams.iter().enumerate() {
+        insert_stream(transaction, &call.id, place, stream)?;
     }
     forget(transaction, record.id)
 }
 
-fn insert_stream(transaction: &Transaction<'_>, call: &str, place: usize, it: &StreamRecord) -> rusqlite::Result<()> {
-    let finite = |value: &f64| value.is_finite();
+fn insert_stream(transaction: &Transaction<'_>, call: &str, place: usize, it: &PastStream) -> rusqlite::Result<()> {
     let parameters = named_params! {
         ":call": call,
         ":place": whole(place as u64),
-        ":sender": it.from.key(),
-        ":port": it.at.to_string(),
-        ":packets": whole(it.packets),
-        ":bytes": whole(it.bytes),
-        ":lost": whole(it.lost),
-        ":jitter_ms": Some(it.jitter_ms).filter(finite).unwrap_or(0.0),
-        ":mos": it.mos.filter(finite),
+        ":sender": it.from,
+        ":port": it.port,
+        ":packets": it.packets,
+        ":bytes": it.bytes,
+        ":lost": it.lost,
+        ":jitter_ms": it.jitter_ms,
+        ":mos": it.mos,
     };
     transaction.prepare_cached(INSERT_STREAM)?.execute(parameters).map(drop)
 }
@@ -261,27 +253,4 @@ impl Entry {
             Self::Keep(id, _) | Self::Forget(id) => *id,
         }
     }
-}
-
-/// The name of a side, as the configuration has it.
-const fn side(side: Side) -> &'static str {
-    match side {
-        Side::OnNet => "on-net",
-        Side::OffNet => "off-net",
-    }
-}
-
-/// Milliseconds since 1970; 0 for times before.
-pub(super) fn unix_ms(time: SystemTime) -> i64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
-fn ms(ns: u64) -> i64 {
-    whole(ns / 1_000_000)
-}
-
-/// A number as the database has them.
-fn whole(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -4,6 +4,7 @@
 
 mod document;
 mod error;
+mod http;
 mod media;
 mod relay;
 mod section;
@@ -24,6 +25,7 @@ use undertone_core::Relay;
 use self::{document::Document, section::Section};
 pub use self::{
     error::{ConfigError, Problem},
+    http::Http,
     relay::rtcp_of,
     sip::{Sip, Tls},
     storage::{DATABASE_DEFAULT, Storage},
@@ -46,6 +48,8 @@ pub struct Config {
     pub sip: Option<Sip>,
     /// `[storage]`.
     pub storage: Storage,
+    /// `[http]`; `None` does without HTTP.
+    pub http: Option<Http>,
     /// `[[relay]]`, with the RTCP relays that belong to them.
     pub relays: Vec<StaticRelay>,
     lines: BTreeMap<String, usize>,
@@ -115,8 +119,9 @@ impl Config {
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let document = Document::parse(text)?;
         let read = read(&document);
-        let ((media, control, storage, sip, relays), lines) = document.finish(read)?;
-        Ok(Self { media, control, sip, storage, relays, lines })
+        let (mut config, lines) = document.finish(read)?;
+        config.lines = lines;
+        Ok(config)
     }
 
     /// What keeps this configuration from taking the place of `running` in a daemon that goes on: values that are
@@ -141,6 +146,7 @@ impl Config {
             ("sip.tls.key", key(self) == key(running)),
             ("control.socket", self.control == running.control),
             ("storage.path", self.storage.path == running.storage.path),
+            ("http.listen", self.http == running.http),
         ];
         let changed = fixed.into_iter().filter(|(_, same)| !same);
         changed
@@ -154,20 +160,19 @@ impl Config {
     }
 }
 
-/// The sections of a configuration.
-type Sections = (Media, Control, Storage, Option<Sip>, Vec<StaticRelay>);
-
-fn read(document: &Document<'_>) -> Option<Sections> {
+fn read(document: &Document<'_>) -> Option<Config> {
     let root = document.root();
     let media = root
         .required_section("media", r#"[media] with addresses = ["192.0.2.10"] and ports = "20000-39999" below"#)
         .and_then(|section| Media::read(&section));
     let control = Control::read(root.section("control"));
     let storage = Storage::read(root.section("storage"));
+    let http = Http::read(root.section("http"));
     let sip = sip::read(&root, media.as_ref());
     let relays = relay::read(&root.sections("relay"), media.as_ref());
     root.finish();
-    Some((media?, control?, storage?, sip, relays))
+    let lines = BTreeMap::new();
+    Some(Config { media: media?, control: control?, sip, storage: storage?, http, relays, lines })
 }
 
 impl Control {

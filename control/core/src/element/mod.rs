@@ -32,7 +32,7 @@ use rand_chacha::{
     rand_core::{Rng as _, SeedableRng as _},
 };
 
-pub use self::counters::Counters;
+pub use self::counters::{Counters, Responses, SETUP_BOUNDS_S, SetupTimes};
 use self::health::Health;
 use crate::{
     call::{Call, CallId, Media, Phase, Ports, Record, Role, Snapshot},

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::{Asks, Element, Serves, uris};
 use crate::{
     call::Media,
@@ -114,7 +116,16 @@ impl<M: Media> Element<M> {
     /// Answers a request ourselves.
     pub(super) fn answer(&mut self, now: Nanos, server: ServerId, request: &Request, answer: &Answer) {
         let tag = self.tag();
-        self.servers.respond(now, server, answer.status, request.answer(answer, &tag), &mut self.sendings);
+        self.respond(now, server, request.method(), answer.status, request.answer(answer, &tag));
+    }
+
+    /// Sends a response, and counts it unless its transaction leaves it out.
+    pub(super) fn respond(&mut self, now: Nanos, server: ServerId, method: &Method, status: u16, response: Bytes) {
+        let before = self.sendings.len();
+        self.servers.respond(now, server, status, response, &mut self.sendings);
+        if self.sendings.len() > before {
+            self.counters.sent.count(method, status);
+        }
     }
 }
 

@@ -24,6 +24,7 @@ impl<M: Media> Element<M> {
             self.counters.strays += 1;
             return;
         }
+        self.counters.received.count(&response.method, response.status());
         let heard = self.clients.receive(now, response, &mut self.sendings);
         let (client, asks) = match heard {
             Heard::Owner(client, asks) => (client, asks),
@@ -125,6 +126,7 @@ impl<M: Media> Element<M> {
         let party = self.callee(response, flow);
         let Some(call) = self.calls.get_mut(&id) else { return };
         if call.phase != Phase::Up {
+            let took = now - call.started;
             call.phase = Phase::Up;
             call.answered = Some(now);
             call.rang = call.rang.or(Some(now));
@@ -134,6 +136,7 @@ impl<M: Media> Element<M> {
             call.client = Some(client);
             call.setup = None;
             self.counters.answered += 1;
+            self.counters.setup.count(took);
             self.tell(Event::Call(id, Phase::Up));
         }
         self.changed(id);
@@ -191,7 +194,7 @@ impl<M: Media> Element<M> {
     /// Passes a response on to who asked.
     pub(super) fn respond_through(&mut self, now: Nanos, server: ServerId, mut response: Response) {
         if response.pop_via() {
-            self.servers.respond(now, server, response.status(), response.to_bytes(), &mut self.sendings);
+            self.respond(now, server, &response.method, response.status(), response.to_bytes());
         }
     }
 

@@ -1,7 +1,6 @@
 //! `undertone records`.
 
 mod form;
-mod time;
 
 use std::{io::stdout, path::PathBuf};
 
@@ -13,6 +12,7 @@ use crate::{
     daemon::read_config,
     failure::Failure,
     storage::{Filter, Reader},
+    when::time,
 };
 
 /// Calls that the table shows unless another number is given.
@@ -34,11 +34,11 @@ Examples:
   undertone records --peer carrier --format jsonl | jq 'select(.status >= 500)'")]
 pub(super) struct Args {
     /// Calls that began then or later: 2026-11-26, 2026-11-26T08:00:00Z, or how long ago: 30m, 12h, 7d
-    #[arg(long, value_name = "TIME", value_parser = time::time)]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<Timestamp>,
 
     /// Calls that began earlier
-    #[arg(long, value_name = "TIME", value_parser = time::time)]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<Timestamp>,
 
     /// Calls in which this number called, was dialled, or was reached

@@ -193,7 +193,7 @@ fn old_records_are_removed_some_at_a_time_the_oldest_first() {
     drop(storage);
     let mut connection = schema::open_for_writing(&place.path).expect("it opens");
     // The call of minute 6 began a little more than a minute before.
-    let before = writer::unix_ms(minute(6)) - 61_500 + 1;
+    let before = past::unix_ms(minute(6)) - 61_500 + 1;
     assert_eq!(writer::clean(&mut connection, before, 1).expect("removed"), 1);
     assert_eq!(place.names(Filter::default()), [1, 2, 3, 4]);
     assert_eq!(writer::clean(&mut connection, before, 10).expect("removed"), 1);

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 
 /// A date (its beginning, in UTC), a time with its zone, or how long ago.
-pub(super) fn time(text: &str) -> Result<Timestamp, String> {
+pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
     let moment = text.parse().ok().or_else(|| date(text)).or_else(|| ago(text, Timestamp::now()));
     moment.ok_or_else(|| "it is like 2026-11-26, 2026-11-26T08:00:00Z or 12h (ago; also m and d)".into())
 }

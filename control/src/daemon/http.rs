@@ -1,0 +1,111 @@
+//! What HTTP is told.
+
+use std::{collections::BTreeMap, path::PathBuf, rc::Rc};
+
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+use undertone_control_core::{call::Role, trunk::PeerIndex};
+
+use super::Daemon;
+use crate::{
+    failure::Failure,
+    http::{self, Appliance, CallsOfPeer, Measures, News, PhaseCounts, SipMeasures},
+    protocol::{CallView, Code, PeerView, Refusal},
+    sip::Sip,
+};
+
+/// Begins to answer HTTP, if the configuration has it.
+pub(super) fn start(daemon: &Rc<Daemon>, tasks: &mut JoinSet<()>) -> Result<(), Failure> {
+    let Some(config) = daemon.config.borrow().http else { return Ok(()) };
+    let news = News::new();
+    if let Some(sip) = &*daemon.sip.borrow() {
+        sip.set_audience(news.clone());
+    }
+    let appliance: Rc<dyn Appliance> = Rc::<Daemon>::clone(daemon);
+    let address = http::start(config.listen, appliance, news, tasks)?;
+    info!(%address, "HTTP");
+    if !address.ip().is_loopback() {
+        warn!(%address, "whoever reaches this address may see calls and end them");
+    }
+    Ok(())
+}
+
+impl Appliance for Daemon {
+    fn unready(&self) -> Vec<String> {
+        let is_draining = self.sip.borrow().as_ref().is_some_and(|sip| sip.with(|element| element.is_draining()));
+        let draining = is_draining.then(|| "draining: no new calls are taken".into());
+        let fault = self.dataplane.fault().map(|fault| format!("{fault}: restart the daemon"));
+        draining.into_iter().chain(fault).collect()
+    }
+
+    fn measures(&self) -> Measures {
+        // Tables that cannot be read are a fault, which the other numbers tell.
+        let reasons = self.reasons().unwrap_or_default();
+        Measures {
+            uptime_s: self.started.elapsed().as_secs(),
+            is_ready: self.unready().is_empty(),
+            streams: self.dataplane.capacity().streams,
+            paths: self.interfaces(),
+            reasons,
+            tables: self.usage(),
+            sip: self.sip.borrow().as_ref().map(measures),
+            storage: self.storage.borrow().as_ref().map(|storage| storage.counters()),
+        }
+    }
+
+    fn calls(&self) -> Result<Vec<CallView>, Refusal> {
+        self.calls()
+    }
+
+    fn call(&self, id: &str) -> Result<CallView, Refusal> {
+        self.call(id)
+    }
+
+    fn peers(&self) -> Result<Vec<PeerView>, Refusal> {
+        self.peers()
+    }
+
+    fn hang_up(&self, id: &str) -> Result<Vec<String>, Refusal> {
+        self.hang_up(id)
+    }
+
+    fn database(&self) -> Result<PathBuf, Refusal> {
+        let none = || Refusal::new(Code::Refused, "this daemon takes no calls, and keeps no records");
+        let config = self.config.borrow();
+        let path = self.storage.borrow().is_some().then(|| config.storage.path.clone());
+        path.ok_or_else(|| none().with_way_out("add [sip], [[peer]] and [[route]], and start it again"))
+    }
+}
+
+fn measures(sip: &Sip) -> SipMeasures {
+    sip.with(|element| {
+        let trunks = element.trunks();
+        let mut peers = BTreeMap::<String, CallsOfPeer>::new();
+        for (index, peer) in (0..).zip(&trunks.peers).filter(|(_, peer)| !peer.is_former()) {
+            peers.entry(peer.name.clone()).or_default().answers = Some(element.is_well(PeerIndex(index)));
+        }
+        let mut calls = PhaseCounts::default();
+        for call in element.calls() {
+            calls.count(call.phase);
+            for role in Role::BOTH {
+                let Some(peer) = trunks.peer(call.leg(role).peer) else { continue };
+                let peer = match peers.get_mut(&peer.name) {
+                    Some(peer) => peer,
+                    None => peers.entry(peer.name.clone()).or_default(),
+                };
+                match role {
+                    Role::Caller => peer.caller.count(call.phase),
+                    Role::Callee => peer.callee.count(call.phase),
+                }
+            }
+        }
+        SipMeasures {
+            counters: element.counters().clone(),
+            is_draining: element.is_draining(),
+            calls,
+            peers,
+            ports: element.ports_used(),
+            transactions: element.transactions(),
+        }
+    })
+}

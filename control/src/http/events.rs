@@ -1,0 +1,136 @@
+//! Events, as those who follow them read them: a JSON object each.
+
+use std::time::SystemTime;
+
+use axum::extract::ws::Utf8Bytes;
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::sync::broadcast;
+use undertone_control_core::{
+    call::{CallId, Phase, Record},
+    element::Event,
+    trunk::PeerIndex,
+};
+
+use crate::{
+    protocol::{CallView, PeerView},
+    sip::{Audience, Sip, now},
+    storage::{PastCall, shown},
+};
+
+/// Events that may wait for a follower to read them. With one more it has missed one.
+pub(super) const QUEUE: usize = 1024;
+
+/// Tells followers what happens. A handle.
+#[derive(Clone, Debug)]
+pub(crate) struct News {
+    channel: broadcast::Sender<Utf8Bytes>,
+}
+
+/// An event with its time.
+#[derive(Debug, Serialize)]
+pub(super) struct Item {
+    #[serde(flatten)]
+    what: What,
+    /// When it happened: RFC 3339, UTC.
+    at: String,
+}
+
+/// What happened.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub(super) enum What {
+    /// How things stand when somebody begins to follow: everything else comes after it.
+    Snapshot { calls: Vec<CallView>, peers: Vec<PeerView> },
+    /// A call has begun. `call` is null when it ended in the same moment, as one that no peer has room for.
+    CallBegun { id: String, call: Option<CallView> },
+    /// Its callee rings.
+    CallRinging { id: String, call: Option<CallView> },
+    /// Its callee has answered.
+    CallUp { id: String, call: Option<CallView> },
+    /// It is over.
+    CallEnded { id: String, record: PastCall },
+    /// A call was not taken. It never began.
+    CallRefused { peer: String, dialled: String, status: u16, why: String },
+    /// Media of a call cannot be relayed.
+    MediaFailed { id: String, why: String },
+    /// A peer answers again.
+    PeerUp { peer: String },
+    /// A peer does not answer.
+    PeerDown { peer: String },
+}
+
+impl News {
+    pub(crate) fn new() -> Self {
+        Self { channel: broadcast::Sender::new(QUEUE) }
+    }
+
+    /// What happens from now on.
+    pub(super) fn follow(&self) -> broadcast::Receiver<Utf8Bytes> {
+        self.channel.subscribe()
+    }
+
+    /// Tells everybody who follows.
+    pub(super) fn tell(&self, what: What) {
+        // Nobody follows any more: so be it.
+        let _ = self.channel.send(text(&Item::now(what)));
+    }
+
+    fn has_followers(&self) -> bool {
+        self.channel.receiver_count() > 0
+    }
+}
+
+impl Item {
+    pub(super) fn now(what: What) -> Self {
+        Self { what, at: shown(Timestamp::now()) }
+    }
+}
+
+/// An item as it is sent.
+pub(super) fn text(item: &Item) -> Utf8Bytes {
+    // The types above have no maps with keys that are not texts, so that this cannot fail.
+    serde_json::to_string(item).unwrap_or_default().into()
+}
+
+impl Audience for News {
+    fn happened(&self, sip: &Sip, event: &Event) {
+        if self.has_followers() {
+            self.tell(what(sip, event));
+        }
+    }
+
+    fn ended(&self, record: &Record, at: SystemTime) {
+        if self.has_followers() {
+            self.tell(What::CallEnded { id: record.id.to_string(), record: PastCall::new(record, at) });
+        }
+    }
+}
+
+fn what(sip: &Sip, event: &Event) -> What {
+    let name = |peer: PeerIndex| {
+        sip.with(|element| element.trunks().peer(peer).map(|peer| peer.name.clone()).unwrap_or_default())
+    };
+    match event {
+        Event::Call(id, phase) => {
+            let (id, call) = (id.to_string(), view(sip, *id, *phase));
+            match phase {
+                Phase::Trying => What::CallBegun { id, call },
+                Phase::Ringing => What::CallRinging { id, call },
+                Phase::Up => What::CallUp { id, call },
+            }
+        }
+        Event::Refused { peer, dialled, status, why } => {
+            What::CallRefused { peer: name(*peer), dialled: dialled.clone(), status: *status, why: why.clone() }
+        }
+        Event::Media(id, why) => What::MediaFailed { id: id.to_string(), why: why.clone() },
+        Event::Peer(peer, true) => What::PeerUp { peer: name(*peer) },
+        Event::Peer(peer, false) => What::PeerDown { peer: name(*peer) },
+    }
+}
+
+/// The call as the event found it: it may have come further since.
+fn view(sip: &Sip, id: CallId, phase: Phase) -> Option<CallView> {
+    let view = sip.with(|element| Some(CallView::new(element.call(id)?, element.trunks(), now().0)));
+    view.map(|view| CallView { phase: phase.key().into(), ..view })
+}

@@ -1,0 +1,120 @@
+//! Connections.
+
+use std::{
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tracing::{debug, warn};
+
+use super::counts::Counts;
+use crate::failure::Failure;
+
+/// Connections at a time, those of followers left aside. One more is told so and closed.
+const CONNECTIONS_MAX: usize = 128;
+/// Connections that the kernel keeps until we come round to them.
+const BACKLOG: u32 = 128;
+/// How long a request's head may take to come, and a connection be silent between two requests.
+const HEAD: Duration = Duration::from_secs(10);
+/// Bytes of a request's head.
+const HEAD_BYTES_MAX: usize = 16 << 10;
+/// Headers of a request.
+const HEADERS_MAX: usize = 64;
+/// How long a connection may last. A client that wants more opens another.
+const LIFETIME: Duration = Duration::from_mins(5);
+/// How long the answer may then take that is being given.
+const PARTING: Duration = Duration::from_secs(10);
+/// How long to wait after a connection could not be accepted, mostly for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: application/json\r\n\
+    Content-Length: 67\r\n\r\n{\"error\":\"too many connections are open\",\"try\":\"close some of them\"}";
+
+/// Opens the listener.
+pub(super) fn open(listen: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if listen.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(listen)?;
+    socket.listen(BACKLOG)
+}
+
+/// Why an address cannot be listened at.
+pub(super) fn taken(listen: SocketAddr, error: &io::Error) -> Failure {
+    let way_out = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another program has the port: `ss -lntp` says which; or set `http.listen` to another"
+        }
+        io::ErrorKind::AddrNotAvailable => "no interface has the address: put it on one, or correct `http.listen`",
+        io::ErrorKind::PermissionDenied => "run as root, or set `http.listen` to a port above 1023",
+        _ => "correct `http.listen`",
+    };
+    Failure::new(format!("cannot listen for HTTP at {listen}: {error}")).with_way_out(way_out)
+}
+
+/// Takes connections in, and serves them.
+pub(super) async fn accept(listener: TcpListener, router: Router, counts: Arc<Counts>) {
+    let mut connections = JoinSet::new();
+    loop {
+        counts.connections.store(connections.len(), Relaxed);
+        tokio::select! {
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, remote)) if connections.len() < CONNECTIONS_MAX => {
+                    connections.spawn_local(serve(stream, remote, router.clone()));
+                }
+                Ok((stream, _)) => {
+                    counts.refused.fetch_add(1, Relaxed);
+                    // Who does not read at once is not told.
+                    let _ = stream.try_write(FULL);
+                }
+                Err(error) => {
+                    warn!(%error, "cannot accept an HTTP connection");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, remote: SocketAddr, router: Router) {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(HEAD_BYTES_MAX).max_headers(HEADERS_MAX);
+    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = pin!(connection.with_upgrades());
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = sleep(LIFETIME) => {
+            connection.as_mut().graceful_shutdown();
+            timeout(PARTING, connection).await.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(error) = ended {
+        debug!(%remote, %error, "an HTTP connection broke");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FULL;
+
+    #[test]
+    fn what_is_said_when_all_is_full_is_as_long_as_it_says() {
+        let text = str::from_utf8(FULL).expect("text");
+        let (head, body) = text.split_once("\r\n\r\n").expect("a body");
+        assert!(head.ends_with(&format!("Content-Length: {}", body.len())), "{head} {}", body.len());
+    }
+}

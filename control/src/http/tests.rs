@@ -1,0 +1,1 @@
+//! The server, in front of an appliance that is made up.
