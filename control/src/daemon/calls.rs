@@ -93,9 +93,10 @@ impl Daemon {
 
     pub(super) fn hang_up(&self, call: &str) -> Result<Vec<String>, Refusal> {
         let id: CallId = call.parse().map_err(|_| unknown(call))?;
-        match self.with_sip(|sip| sip.hang_up(id))? {
-            true => Ok(vec![format!("ended the call {id}")]),
-            false => Err(unknown(call)),
+        if self.with_sip(|sip| sip.hang_up(id))? {
+            Ok(vec![format!("ended the call {id}")])
+        } else {
+            Err(unknown(call))
         }
     }
 
@@ -105,10 +106,8 @@ impl Daemon {
                 element.set_draining(on);
                 element.calls().count()
             });
-            match on {
-                true => vec![format!("no new calls are taken; {running} go on")],
-                false => vec!["new calls are taken again".into()],
-            }
+            let did = format!("no new calls are taken; {running} go on");
+            vec![if on { did } else { "new calls are taken again".into() }]
         })
     }
 

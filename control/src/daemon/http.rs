@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, rc::Rc};
 
 use tokio::task::JoinSet;
 use tracing::{info, warn};
-use undertone_control_core::{call::Role, trunk::PeerIndex};
+use undertone_control_core::{call::Role, element::Element, trunk::PeerIndex};
 
 use super::Daemon;
 use crate::{
@@ -32,7 +32,7 @@ pub(super) fn start(daemon: &Rc<Daemon>, tasks: &mut JoinSet<()>) -> Result<(), 
 
 impl Appliance for Daemon {
     fn unready(&self) -> Vec<String> {
-        let is_draining = self.sip.borrow().as_ref().is_some_and(|sip| sip.with(|element| element.is_draining()));
+        let is_draining = self.sip.borrow().as_ref().is_some_and(|sip| sip.with(Element::is_draining));
         let draining = is_draining.then(|| "draining: no new calls are taken".into());
         let fault = self.dataplane.fault().map(|fault| format!("{fault}: restart the daemon"));
         draining.into_iter().chain(fault).collect()

@@ -17,6 +17,7 @@ use tokio::{
 };
 use tracing::{debug, warn};
 use undertone_control_core::{
+    element::Element,
     sip::{Flow, Transport, message::Framer, transaction::Sending},
     trunk::Trunks,
 };
@@ -77,7 +78,7 @@ pub(super) async fn accept(sip: Sip, listening: Listening) {
     let Listening { number, transport, listener } = listening;
     loop {
         match listener.accept().await {
-            Ok((_, remote)) if !sip.is_peer(remote.ip(), transport) => sip.drive(|element| element.count_stranger()),
+            Ok((_, remote)) if !sip.is_peer(remote.ip(), transport) => sip.drive(Element::count_stranger),
             Ok((stream, remote)) if sip.shared.streams.open.borrow().len() < CONNECTIONS_MAX => {
                 let flow = Flow { listener: number, transport, remote, connection: 0 };
                 begin(&sip, flow, async move { Ok(stream) });

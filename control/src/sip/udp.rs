@@ -12,9 +12,12 @@ use nix::sys::socket::{
 };
 use tokio::net::UdpSocket;
 use tracing::warn;
-use undertone_control_core::sip::{
-    Flow, Transport,
-    message::{BYTES_MAX, Message},
+use undertone_control_core::{
+    element::Element,
+    sip::{
+        Flow, Transport,
+        message::{BYTES_MAX, Message},
+    },
 };
 
 use super::Sip;
@@ -87,7 +90,7 @@ pub(super) async fn serve(sip: Sip, number: usize) {
             if sip.is_peer(remote.ip(), Transport::Udp) {
                 sip.receive(flow, Message::parse(message));
             } else {
-                sip.drive(|element| element.count_stranger());
+                sip.drive(Element::count_stranger);
             }
         }
         tokio::task::yield_now().await;

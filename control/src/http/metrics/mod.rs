@@ -1,4 +1,4 @@
-//! `/metrics`, in the text format of OpenMetrics, which Prometheus reads.
+//! `/metrics`, in the text format of `OpenMetrics`, which Prometheus reads.
 //!
 //! There is no label per call or per stream: how many series there are depends on the configuration alone.
 
