@@ -1,7 +1,7 @@
 //! Call records and the state of running calls, in a database on this host.
 //!
-//! [`Storage`] takes what is to be kept and never makes its caller wait: a [`Queue`](queue::Queue) holds it until the one
-//! thread that owns the writing connection ([`Writer`](writer::Writer)) has committed it, however long the database is locked
+//! [`Storage`] takes what is to be kept and never makes its caller wait: a [`Queue`] holds it until the one
+//! thread that owns the writing connection ([`Writer`]) has committed it, however long the database is locked
 //! or its disk full. [`Reader`] looks at the same file through a connection of its own, from any process. The tables are in
 //! [`schema`].
 
