@@ -7,7 +7,12 @@
 
 mod config;
 mod datagram;
+mod element;
 mod reception;
 mod rewrite;
+mod sdp;
+mod sip;
 
-pub use self::{config::config, datagram::datagram, reception::reception, rewrite::rewrite};
+pub use self::{
+    config::config, datagram::datagram, element::element, reception::reception, rewrite::rewrite, sdp::sdp, sip::sip,
+};

@@ -11,11 +11,14 @@ mod fuzz;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 4] = [
+const TARGETS: [Target; 7] = [
     ("config", fuzz::config),
     ("datagram", fuzz::datagram),
+    ("element", fuzz::element),
     ("reception", fuzz::reception),
     ("rewrite", fuzz::rewrite),
+    ("sdp", fuzz::sdp),
+    ("sip", fuzz::sip),
 ];
 
 /// The inputs that begin with, and those that made a target fail once.
