@@ -7,8 +7,14 @@
 
 mod config;
 mod datagram;
+mod element;
 mod engine;
 mod reception;
 mod rewrite;
+mod sdp;
+mod sip;
 
-pub use self::{config::config, datagram::datagram, engine::engine, reception::reception, rewrite::rewrite};
+pub use self::{
+    config::config, datagram::datagram, element::element, engine::engine, reception::reception, rewrite::rewrite,
+    sdp::sdp, sip::sip,
+};

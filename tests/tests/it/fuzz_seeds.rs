@@ -11,12 +11,15 @@ mod fuzz;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 5] = [
+const TARGETS: [Target; 8] = [
     ("config", fuzz::config),
     ("datagram", fuzz::datagram),
+    ("element", fuzz::element),
     ("engine", fuzz::engine),
     ("reception", fuzz::reception),
     ("rewrite", fuzz::rewrite),
+    ("sdp", fuzz::sdp),
+    ("sip", fuzz::sip),
 ];
 
 /// The inputs that begin with, and those that made a target fail once.

@@ -129,6 +129,8 @@ pub struct Call {
     pub(crate) server: Option<ServerId>,
     /// The INVITE that was answered.
     pub(crate) client: Option<ClientId>,
+    /// Whether the last offer stood in a response.
+    pub(crate) offers_late: bool,
     /// Whether the caller's INVITE had an offer; else the callee makes one.
     pub(crate) offered: bool,
     pub(crate) setup: Option<Setup>,

@@ -312,13 +312,12 @@ impl Line {
     fn run(&mut self, manners: [&Manner; 2], media: &mut impl Media) -> Result<(), String> {
         let Some(wanted) = self.wanted(manners).filter(|wanted| self.running != Some(*wanted)) else { return Ok(()) };
         let Running { rtp, rtcp } = wanted;
+        if self.running.is_some_and(|running| running.rtp.kind != rtp.kind) {
+            self.stop(media);
+        }
         let mut put = |was: Option<Relay>, wanted: &Relay| match was {
             Some(was) if was == *wanted => Ok(()),
-            Some(was) if was.kind == wanted.kind => media.change(wanted),
-            Some(was) => {
-                media.remove(was.a.local);
-                media.add(wanted)
-            }
+            Some(_) => media.change(wanted),
             None => media.add(wanted),
         };
         put(self.running.map(|running| running.rtp), &rtp).map_err(|failure| failure.to_string())?;
@@ -333,13 +332,17 @@ impl Line {
         Ok(())
     }
 
-    fn end(&mut self, ports: &mut Ports, media: &mut impl Media) {
+    fn stop(&mut self, media: &mut impl Media) {
         if let Some(running) = self.running.take() {
             media.remove(running.rtp.a.local);
             if let Some(rtcp) = running.rtcp {
                 media.remove(rtcp.a.local);
             }
         }
+    }
+
+    fn end(&mut self, ports: &mut Ports, media: &mut impl Media) {
+        self.stop(media);
         self.targets = [None; 2];
         self.offered = None;
         self.give_ports(ports);

@@ -115,6 +115,7 @@ impl Snapshot {
             rang: self.rang_ns.map(Nanos),
             answered: self.answered_ns.map(Nanos),
             left: None,
+            offers_late: false,
             server: None,
             client: None,
             offered: true,

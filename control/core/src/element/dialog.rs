@@ -7,7 +7,7 @@ use super::{
     uris::Unroutable,
 };
 use crate::{
-    call::{CallId, Cause, Media, Phase, Role},
+    call::{Call, CallId, Cause, Media, Phase, Role},
     sip::{
         Flow,
         message::{Answer, Method, Request, Response},
@@ -95,7 +95,7 @@ impl<M: Media> Element<M> {
         let Ok(onward) = self.next_hop(&request, back) else { return };
         // What it says of media and cannot be is left to the parties: an ACK cannot be refused.
         let _ = self.describe_request(id, from, &mut request);
-        self.settle(id, from.other());
+        self.settle_late(id);
         if !request.body().is_empty() {
             self.changed(id);
         }
@@ -136,7 +136,7 @@ impl<M: Media> Element<M> {
         if status >= 200 && offered {
             self.settle(id, from);
         } else if status >= 300 && is_invite {
-            self.settle(id, from.other());
+            self.settle_late(id);
         }
         if status >= 200 && (offered || is_target_refresh(&response.method)) {
             self.changed(id);
@@ -165,10 +165,30 @@ impl<M: Media> Element<M> {
         }
     }
 
-    /// An offer of a party that is not answered by now never will be.
-    pub(super) fn settle(&mut self, id: CallId, offerer: Role) {
-        if let Some(call) = self.calls.get_mut(&id).filter(|call| call.session.offer() == Some(offerer)) {
+    /// The offer in a request of this party is not answered by now, and never will be.
+    fn settle(&mut self, id: CallId, offerer: Role) {
+        let is_its = |call: &&mut Call| call.session.offer() == Some(offerer) && !call.offers_late;
+        if let Some(call) = self.calls.get_mut(&id).filter(is_its) {
             call.session.withdraw(&mut self.ports);
+        }
+    }
+
+    /// The same for an offer in a response to INVITE.
+    fn settle_late(&mut self, id: CallId) {
+        let is_late = |call: &&mut Call| call.session.offer().is_some() && call.offers_late;
+        if let Some(call) = self.calls.get_mut(&id).filter(is_late) {
+            call.session.withdraw(&mut self.ports);
+        }
+    }
+
+    /// Nothing came back for a request within a call.
+    pub(super) fn within_nothing(&mut self, now: Nanos, id: CallId, from: Role, offered: bool, server: ServerId) {
+        let is_invite = self.servers.request(server).is_some_and(|request| *request.method() == Method::Invite);
+        self.respond_nothing(now, server);
+        if offered {
+            self.settle(id, from);
+        } else if is_invite {
+            self.settle_late(id);
         }
     }
 
@@ -204,6 +224,7 @@ impl<M: Media> Element<M> {
         });
         let body = changed.map_err(|refusal| answer_to(&refusal))?;
         let has_offer = body.is_some() && !is_answer;
+        call.offers_late &= !has_offer;
         if let Some(body) = body {
             request.set_body(body);
         }

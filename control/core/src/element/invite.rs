@@ -103,6 +103,7 @@ impl<M: Media> Element<M> {
             rang: None,
             answered: None,
             left: None,
+            offers_late: false,
             setup: Some(setup),
         }
     }

@@ -52,8 +52,7 @@ impl<M: Media> Element<M> {
         match asks {
             Asks::Attempt(call) => self.attempt_failed(now, call, 408, None),
             Asks::Within { call, from, server, offered } => {
-                self.respond_nothing(now, server);
-                self.settle(call, if offered { from } else { from.other() });
+                self.within_nothing(now, call, from, offered, server);
             }
             Asks::Bye { call, from, server } => {
                 self.respond_nothing(now, server);
@@ -221,6 +220,7 @@ impl<M: Media> Element<M> {
                 session.make_offer(from, sdp, manners, ports)
             }
         })?;
+        call.offers_late |= body.is_some() && !is_answer;
         if let Some(body) = body {
             response.set_body(body);
         }

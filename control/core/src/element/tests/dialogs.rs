@@ -167,6 +167,21 @@ fn an_offer_that_an_ack_does_not_answer_is_gone() {
 }
 
 #[test]
+fn an_ack_without_an_answer_leaves_an_offer_alone_that_crosses_it() {
+    let mut bench = Bench::new();
+    bench.send(CARRIER, invite("1").text());
+    let asked = bench.request(PBX);
+    bench.send(PBX, reply(&asked, 200, "bob", PBX, &sdp("203.0.113.7:6000")));
+    let answer = bench.response(CARRIER);
+    bench.send(PBX, Draft { body: sdp("203.0.113.7:6200"), ..from_pbx("UPDATE", "u", 1, &answer) }.text());
+    let update = bench.request(CARRIER);
+    bench.send(CARRIER, within("ACK", "a", 1, &answer).text());
+    bench.heard(PBX);
+    bench.send(CARRIER, reply(&update, 200, "ann", CARRIER, &sdp("198.51.100.7:4000")));
+    assert_eq!(bench.relays()[0].b.peer, socket("203.0.113.7:6200"));
+}
+
+#[test]
 fn an_ack_that_belongs_to_nothing_goes_nowhere() {
     let mut bench = Bench::new();
     bench.send(CARRIER, invite("1").text());

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use sipx::{Header, HeaderName, Headers, Uri, Via, headers::first_hop_end};
+use sipx::{Header, HeaderName, Headers, Uri, Via, headers::first_hop_end, message::TypedHeader as _};
 use sipx_sip as sipx;
 
 use super::{Request, Response, read::name_of};
@@ -103,7 +103,7 @@ impl Response {
             Some(rest) => rest.to_vec(),
             None => rows.next().unwrap_or_default().into_owned(),
         };
-        Via::parse_one(below.get(..first_hop_end(&below)).unwrap_or_default()).is_ok()
+        Via::decode(&below).is_ok()
     }
 
     /// Takes our Via away. False when nothing is left below: a response that ends here.

@@ -1,0 +1,4 @@
+//! SIP messages.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| undertone_fuzz::sip(bytes));
