@@ -68,6 +68,7 @@ fn summary(config: &Config, args: &Args) -> String {
         ("pins", pins),
         ("control socket", config.control.socket.display().to_string()),
         ("call records", format!("{}, kept for {} days", config.storage.path.display(), config.storage.keep_days)),
+        ("HTTP", config.http.map_or_else(|| "nobody answers".into(), |http| http.listen.to_string())),
         ("relays", format!("{} ({} copies)", config.relays.len(), copies(config))),
     ];
     rows.extend(config.sip.iter().flat_map(sip_rows));
@@ -105,6 +106,7 @@ fn summary_json(config: &Config) -> serde_json::Value {
         "socket": config.control.socket,
         "database": config.storage.path,
         "keep_days": config.storage.keep_days,
+        "http": config.http.map(|http| http.listen),
         "relays": config.relays.len(),
         "copies": copies(config),
         "sip": config.sip.as_ref().map(|sip| json!({

@@ -24,6 +24,8 @@ use std::{
 
 use undertone_control_core::call::{CallId, Record};
 
+#[cfg(test)]
+pub(crate) use self::counters::Latency;
 pub(crate) use self::{
     counters::Counters,
     error::StorageError,

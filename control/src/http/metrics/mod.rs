@@ -244,3 +244,6 @@ fn http(page: &mut Page<'_>, it: Counted) -> fmt::Result {
     page.counter("http_refused", "HTTP connections that there was no room for.", it.refused)?;
     page.counter("http_followers_dropped", "Followers of events that did not keep up.", it.slow)
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 mod appliance;
 mod captures;
 mod configuration;
+mod http;
 mod life;
 mod operator;
 mod pinned;
