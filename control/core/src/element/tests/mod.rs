@@ -96,6 +96,7 @@ fn peer(name: &str, side: Side, at: &str) -> Peer {
         sources: vec![socket(at).ip()],
         target: socket(at),
         transport: Transport::Udp,
+        certificate: None,
         listener: 0,
         media: 0,
         learn: Policy::Latch,
