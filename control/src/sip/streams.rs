@@ -169,6 +169,7 @@ where
             debug!(remote = %flow.remote, %error, "a SIP connection ended");
         }
         sip.shared.streams.open.borrow_mut().remove(&number);
+        sip.drive(|element| element.unreachable(super::now(), &flow));
     });
     queue
 }

@@ -134,9 +134,9 @@ impl<M: Media> Element<M> {
     }
 
     /// Nothing came back for a request that was passed on.
-    pub(super) fn respond_nothing(&mut self, now: Nanos, server: ServerId) {
+    pub(super) fn respond_nothing(&mut self, now: Nanos, server: ServerId, status: u16) {
         let Some(request) = self.servers.request(server) else { return };
-        self.answer(now, server, &request, &Answer::new(408));
+        self.answer(now, server, &request, &Answer::new(status));
     }
 
     /// Makes the descriptions in a party's request what the other one reads. Says whether it is an offer.

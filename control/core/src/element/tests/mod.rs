@@ -157,6 +157,13 @@ impl Bench {
         self.drain();
     }
 
+    /// Nothing can be sent to a peer.
+    fn unreachable(&mut self, peer: &str) {
+        let flow = Flow { listener: 0, transport: Transport::Udp, remote: socket(peer), connection: 0 };
+        self.element.unreachable(self.now, &flow);
+        self.drain();
+    }
+
     /// Time goes by, deadline by deadline.
     fn wait(&mut self, duration: Duration) {
         let end = self.now + duration;
