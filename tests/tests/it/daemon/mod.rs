@@ -6,7 +6,7 @@ mod appliance;
 mod captures;
 mod configuration;
 mod life;
-mod operator;
+pub(crate) mod operator;
 mod pinned;
 pub(crate) mod program;
 mod relays;
