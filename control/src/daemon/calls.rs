@@ -20,7 +20,7 @@ impl Daemon {
         let config = self.config.borrow();
         let Some(sip) = &config.sip else { return Ok(()) };
         let media = (config.media.addresses.as_slice(), config.media.ports.first, config.media.ports.last);
-        let taking = Sip::start(sip.trunks.clone(), sip.limits, self.dataplane.clone(), media, tasks)?;
+        let taking = Sip::start(sip, self.dataplane.clone(), media, tasks)?;
         let storage = Rc::new(Storage::open(&config.storage.path, config.storage.keep_days)?);
         take_up(&taking, &storage, &self.dataplane)?;
         taking.leave_alone(self.dataplane.reports().into_iter().map(|report| report.at));

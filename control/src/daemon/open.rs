@@ -7,7 +7,10 @@ use undertone_control_core::Config;
 use undertone_dataplane::{Dataplane, MixerOptions, Node, Options, Path as PacketPath, PathChoice, host};
 
 use super::path_choice;
-use crate::failure::{Exit, Failure};
+use crate::{
+    failure::{Exit, Failure},
+    sip::Identity,
+};
 
 /// Reads a configuration file.
 pub(crate) fn read_config(file: &Path) -> Result<Config, Failure> {
@@ -40,7 +43,11 @@ pub(super) fn open(config: &Config) -> Result<Dataplane, Failure> {
 /// Finds what of this host is not ready: mistakes to be put right, and no reasons to take a slower path.
 pub(crate) fn check_host(config: &Config) -> Result<(), Failure> {
     let problems = host::problems(&options(config));
-    if problems.is_empty() { Ok(()) } else { Err(Failure::of_host(&problems)) }
+    if !problems.is_empty() {
+        return Err(Failure::of_host(&problems));
+    }
+    let tls = config.sip.as_ref().and_then(|sip| sip.tls.as_ref());
+    tls.map_or(Ok(()), |tls| Identity::load(tls).map(drop))
 }
 
 /// Whether packets pass through this process.

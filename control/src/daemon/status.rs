@@ -70,14 +70,22 @@ impl Daemon {
         let it = self.dataplane.capacity();
         let usage = |what: &str, used: u64, max: u64, refused| Usage { what: what.into(), used, max, refused };
         let full = it.refused;
-        vec![
+        let mut usages = vec![
             usage("media ports", it.streams as u64, it.ports as u64, 0),
             usage("replication groups", it.groups.into(), it.groups_max.into(), full.groups),
             usage("next hops", it.hops.into(), it.hops_max.into(), full.hops),
             usage("output devices", it.devices as u64, it.devices_max.into(), full.devices),
             usage("device lists", it.shapes as u64, it.shapes_max.into(), full.shapes),
             usage("destinations resolved", it.destinations_resolved as u64, it.destinations as u64, 0),
-        ]
+        ];
+        if let Some(sip) = &*self.sip.borrow() {
+            let (used, all, refused) = sip.with(|element| {
+                let (used, all) = element.ports_used();
+                (used as u64, all as u64, element.counters().no_port)
+            });
+            usages.push(usage("port pairs of calls", used, all, refused));
+        }
+        usages
     }
 }
 

@@ -7,6 +7,7 @@
 mod ledger;
 mod media;
 mod streams;
+mod tls;
 mod udp;
 
 use std::{
@@ -26,7 +27,8 @@ use tokio::{
 use tracing::{debug, info, warn};
 use undertone_control_core::{
     call::{CallId, Cause, Ports, Record, Snapshot},
-    element::{Element, Event, Limits, Output},
+    config,
+    element::{Element, Event, Output},
     sip::{
         Flow, Transport,
         message::{Malformed, Message},
@@ -37,7 +39,10 @@ use undertone_control_core::{
 };
 use undertone_dataplane::{Dataplane, monotonic_ns};
 
-pub(crate) use self::ledger::{Book, take_up};
+pub(crate) use self::{
+    ledger::{Book, take_up},
+    tls::Identity,
+};
 use self::{media::DataplaneMedia, streams::Streams, udp::Datagrams};
 use crate::failure::Failure;
 
@@ -85,22 +90,23 @@ pub(crate) fn now() -> Nanos {
 impl Sip {
     /// Opens every listener, and begins to serve them on the current thread's local tasks.
     pub(crate) fn start(
-        trunks: Trunks,
-        limits: Limits,
+        config: &config::Sip,
         dataplane: Dataplane,
         media: (&[IpAddr], u16, u16),
         tasks: &mut JoinSet<()>,
     ) -> Result<Self, Failure> {
+        let identity = config.tls.as_ref().map(Identity::load).transpose()?;
+        let trunks = config.trunks.clone();
         let datagrams = open_datagrams(&trunks)?;
         let listening = streams::open(&trunks)?;
         let seed = seed()?;
         let (addresses, first, last) = media;
         let ports = Ports::new(addresses, first, last);
-        let element = Element::new(Arc::new(trunks), limits, DataplaneMedia(dataplane), ports, seed, now());
+        let element = Element::new(Arc::new(trunks), config.limits, DataplaneMedia(dataplane), ports, seed, now());
         let shared = Shared {
             element: RefCell::new(element),
             datagrams,
-            streams: Streams::default(),
+            streams: Streams::new(identity),
             sooner: Notify::new(),
             armed: RefCell::new(Nanos(u64::MAX)),
             ledger: RefCell::default(),
@@ -164,6 +170,13 @@ impl Sip {
     /// Whether messages from an address are taken.
     fn is_peer(&self, source: IpAddr, transport: Transport) -> bool {
         self.shared.element.borrow().is_peer(source, transport)
+    }
+
+    /// The name in the certificate of the peer at an address, where it has one.
+    fn certificate_of(&self, ip: IpAddr) -> Option<String> {
+        let element = self.shared.element.borrow();
+        let trunks = element.trunks();
+        trunks.peer(trunks.peer_at(ip, Transport::Tls)?)?.certificate.clone()
     }
 
     fn receive(&self, flow: Flow, message: Result<Message, Malformed>) {

@@ -22,7 +22,7 @@ use undertone_control_core::{
     trunk::Trunks,
 };
 
-use super::Sip;
+use super::{Sip, tls::Identity};
 use crate::failure::Failure;
 
 /// Connections at a time.
@@ -39,8 +39,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const READ: usize = 16 << 10;
 
 /// The connections that there are.
-#[derive(Default)]
 pub(super) struct Streams {
+    /// For TLS, where it is configured.
+    identity: Option<Identity>,
     next: Cell<u64>,
     open: RefCell<HashMap<u64, Connection>>,
 }
@@ -57,10 +58,16 @@ pub(super) struct Listening {
     listener: TcpListener,
 }
 
+impl Streams {
+    pub(super) fn new(identity: Option<Identity>) -> Self {
+        Self { identity, next: Cell::default(), open: RefCell::default() }
+    }
+}
+
 /// Opens the listeners for connections.
 pub(super) fn open(trunks: &Trunks) -> Result<Vec<Listening>, Failure> {
     let mut listening = Vec::new();
-    for (number, listener) in (0_u8..).zip(&trunks.listeners).filter(|(_, it)| it.transport == Transport::Tcp) {
+    for (number, listener) in (0_u8..).zip(&trunks.listeners).filter(|(_, it)| it.transport.is_reliable()) {
         let open = || {
             let socket = if listener.address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
             socket.set_reuseaddr(true)?;
@@ -81,7 +88,7 @@ pub(super) async fn accept(sip: Sip, listening: Listening) {
             Ok((_, remote)) if !sip.is_peer(remote.ip(), transport) => sip.drive(Element::count_stranger),
             Ok((stream, remote)) if sip.shared.streams.open.borrow().len() < CONNECTIONS_MAX => {
                 let flow = Flow { listener: number, transport, remote, connection: 0 };
-                begin(&sip, flow, async move { Ok(stream) });
+                take(&sip, flow, stream);
             }
             Ok((_, remote)) => warn!(%remote, "a SIP connection was closed: {CONNECTIONS_MAX} are open"),
             Err(error) => {
@@ -92,6 +99,19 @@ pub(super) async fn accept(sip: Sip, listening: Listening) {
     }
 }
 
+fn take(sip: &Sip, flow: Flow, stream: TcpStream) {
+    match &sip.shared.streams.identity {
+        Some(identity) if flow.transport == Transport::Tls => {
+            let identity = identity.clone();
+            drop(begin(sip, flow, async move {
+                stream.set_nodelay(true)?;
+                identity.accept(stream).await.inspect_err(|error| warn_of(flow.remote, error))
+            }));
+        }
+        _ => drop(begin(sip, flow, async move { stream.set_nodelay(true).map(|()| stream) })),
+    }
+}
+
 /// Sends a message in a connection: its own, another to the same place, or a new one.
 pub(super) fn send(sip: &Sip, sending: Sending) {
     let Sending { flow, bytes } = sending;
@@ -99,18 +119,41 @@ pub(super) fn send(sip: &Sip, sending: Sending) {
     let same = |it: &&Connection| (it.flow.remote, it.flow.transport) == (flow.remote, flow.transport);
     let queue = open.get(&flow.connection).or_else(|| open.values().find(same)).map(|it| it.queue.clone());
     drop(open);
-    let queue = queue.unwrap_or_else(|| begin(sip, flow, connect(flow.remote)));
+    let queue = queue.unwrap_or_else(|| open_to(sip, flow));
     if queue.try_send(bytes).is_err() {
         debug!(remote = %flow.remote, "a SIP connection is full or gone");
     }
 }
 
+fn open_to(sip: &Sip, flow: Flow) -> Sender<Bytes> {
+    let remote = flow.remote;
+    match &sip.shared.streams.identity {
+        Some(identity) if flow.transport == Transport::Tls => {
+            let (identity, name) = (identity.clone(), sip.certificate_of(remote.ip()));
+            begin(sip, flow, async move {
+                let stream = connect(remote).await?;
+                identity.connect(stream, remote, name).await.inspect_err(|error| warn_of(remote, error))
+            })
+        }
+        _ => begin(sip, flow, connect(remote)),
+    }
+}
+
 async fn connect(remote: SocketAddr) -> io::Result<TcpStream> {
-    timeout(CONNECT, TcpStream::connect(remote)).await?
+    let stream = timeout(CONNECT, TcpStream::connect(remote)).await??;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+fn warn_of(remote: SocketAddr, error: &io::Error) {
+    warn!(%remote, %error, "no TLS with a peer");
 }
 
 /// Begins a connection, and serves it once it is there. What is sent meanwhile waits.
-fn begin(sip: &Sip, flow: Flow, stream: impl Future<Output = io::Result<TcpStream>> + 'static) -> Sender<Bytes> {
+fn begin<S>(sip: &Sip, flow: Flow, stream: impl Future<Output = io::Result<S>> + 'static) -> Sender<Bytes>
+where
+    S: AsyncRead + AsyncWrite + 'static,
+{
     let streams = &sip.shared.streams;
     let number = streams.next.get() + 1;
     streams.next.set(number);
@@ -121,13 +164,13 @@ fn begin(sip: &Sip, flow: Flow, stream: impl Future<Output = io::Result<TcpStrea
     tokio::task::spawn_local(async move {
         let ended = async {
             let stream = stream.await?;
-            stream.set_nodelay(true)?;
             serve(&sip, flow, stream, waiting).await
         };
         if let Err(error) = ended.await {
             debug!(remote = %flow.remote, %error, "a SIP connection ended");
         }
         sip.shared.streams.open.borrow_mut().remove(&number);
+        sip.drive(|element| element.unreachable(super::now(), &flow));
     });
     queue
 }
@@ -169,6 +212,8 @@ async fn serve(
                 else => return Ok(()),
             };
             write.write_all(&bytes).await?;
+            // TLS keeps what the socket has no room for.
+            write.flush().await?;
         }
     };
     tokio::select! {

@@ -38,10 +38,11 @@ pub(super) const SPEECH: Group = Group {
 };
 
 pub(super) const PHONES: Group = Group {
-    why: "phones, a call generator and a second opinion on every packet, for tests",
+    why: "phones, a call generator, certificates and a second opinion on every packet, for tests",
     packages: &[
         package("baresip-core", "baresip"),
         package("sip-tester", "sipp"),
+        package("openssl", "openssl"),
         package("tshark", "tshark"),
         package("tcpdump", "tcpdump"),
     ],

@@ -132,6 +132,7 @@ impl Config {
         let tls = |config: &Self| config.sip.as_ref().and_then(|sip| sip.tls.clone());
         let certificate = |config: &Self| tls(config).map(|tls| tls.certificate);
         let key = |config: &Self| tls(config).map(|tls| tls.key);
+        let trust = |config: &Self| tls(config).map(|tls| tls.trust);
         let fixed = [
             ("media.addresses", new.addresses == old.addresses),
             ("media.ports", new.ports == old.ports),
@@ -144,6 +145,7 @@ impl Config {
             ("sip.listen", listen(self) == listen(running)),
             ("sip.tls.certificate", certificate(self) == certificate(running)),
             ("sip.tls.key", key(self) == key(running)),
+            ("sip.tls.trust", trust(self) == trust(running)),
             ("control.socket", self.control == running.control),
             ("storage.path", self.storage.path == running.storage.path),
             ("http.listen", self.http == running.http),

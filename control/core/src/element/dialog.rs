@@ -182,9 +182,17 @@ impl<M: Media> Element<M> {
     }
 
     /// Nothing came back for a request within a call.
-    pub(super) fn within_nothing(&mut self, now: Nanos, id: CallId, from: Role, offered: bool, server: ServerId) {
+    pub(super) fn within_nothing(
+        &mut self,
+        now: Nanos,
+        id: CallId,
+        from: Role,
+        offered: bool,
+        server: ServerId,
+        status: u16,
+    ) {
         let is_invite = self.servers.request(server).is_some_and(|request| *request.method() == Method::Invite);
-        self.respond_nothing(now, server);
+        self.respond_nothing(now, server, status);
         if offered {
             self.settle(id, from);
         } else if is_invite {
@@ -193,9 +201,9 @@ impl<M: Media> Element<M> {
     }
 
     /// Nothing came back for a request that was passed on.
-    pub(super) fn respond_nothing(&mut self, now: Nanos, server: ServerId) {
+    pub(super) fn respond_nothing(&mut self, now: Nanos, server: ServerId, status: u16) {
         let Some(request) = self.servers.request(server) else { return };
-        self.answer(now, server, &request, &Answer::new(408));
+        self.answer(now, server, &request, &Answer::new(status));
     }
 
     /// Makes the descriptions in a party's request what the other one reads. Says whether it is an offer, or what a request

@@ -223,7 +223,7 @@ impl<M: Media> Element<M> {
             let expired = self.clients.timeout(now, &mut sendings);
             self.sendings = sendings;
             match expired {
-                Some(expired) => self.expired(now, expired.0),
+                Some(expired) => self.unanswered(now, expired.0, 408),
                 None => break,
             }
         }
@@ -236,6 +236,14 @@ impl<M: Media> Element<M> {
             self.next_sweep = now + hangup::SWEEP;
         }
         self.ask_health(now);
+        self.flush();
+    }
+
+    /// Nothing can be sent where a flow leads: what was, and has not been heard of, will not be.
+    pub fn unreachable(&mut self, now: Nanos, flow: &Flow) {
+        for asks in self.clients.give_up(flow) {
+            self.unanswered(now, asks, 503);
+        }
         self.flush();
     }
 

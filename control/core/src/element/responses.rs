@@ -47,18 +47,19 @@ impl<M: Media> Element<M> {
         }
     }
 
-    /// A transaction of ours had no final response in time: as if 408 had come (RFC 3261 §16.8).
-    pub(super) fn expired(&mut self, now: Nanos, asks: Asks) {
+    /// A transaction of ours had no final response, which is as if one with this status had come: 408 where time was up
+    /// (RFC 3261 §16.8), 503 where it could not be sent (§16.9).
+    pub(super) fn unanswered(&mut self, now: Nanos, asks: Asks, status: u16) {
         match asks {
-            Asks::Attempt(call) => self.attempt_failed(now, call, 408, None),
+            Asks::Attempt(call) => self.attempt_failed(now, call, status, None),
             Asks::Within { call, from, server, offered } => {
-                self.within_nothing(now, call, from, offered, server);
+                self.within_nothing(now, call, from, offered, server, status);
             }
             Asks::Bye { call, from, server } => {
-                self.respond_nothing(now, server);
+                self.respond_nothing(now, server, status);
                 self.hung_up(now, call, from);
             }
-            Asks::Outside(server) => self.respond_nothing(now, server),
+            Asks::Outside(server) => self.respond_nothing(now, server, status),
             Asks::Health(peer) => self.not_heard_from(now, peer),
             Asks::Abandoned | Asks::Ours => {}
         }

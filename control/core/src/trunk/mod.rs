@@ -69,6 +69,8 @@ pub struct Peer {
     pub target: SocketAddr,
     /// How they go.
     pub transport: Transport,
+    /// The name in its certificate; `None` for the address that requests go to.
+    pub certificate: Option<String>,
     /// The listener that they leave from.
     pub listener: u8,
     /// The media address that its parties send to, as its place in the node's list.

@@ -104,6 +104,7 @@ mod tests {
             sources: vec![address],
             target: SocketAddr::new(address, 5060),
             transport: Transport::Udp,
+            certificate: None,
             listener: 0,
             media: 0,
             learn: Policy::Latch,

@@ -7,7 +7,7 @@ mod captures;
 mod configuration;
 mod http;
 mod life;
-mod operator;
+pub(crate) mod operator;
 mod pinned;
 pub(crate) mod program;
 mod relays;

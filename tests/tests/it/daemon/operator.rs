@@ -11,70 +11,70 @@ use undertone_tests::{
 use super::program::{Said, undertone};
 
 /// Long enough for anything that happens at all.
-pub(super) const SOON: Duration = Duration::from_secs(10);
+pub(crate) const SOON: Duration = Duration::from_secs(10);
 /// Long enough for a daemon to start, also where the kernel verifies programs for others at the same time.
-pub(super) const START: Duration = Duration::from_mins(1);
+pub(crate) const START: Duration = Duration::from_mins(1);
 
 /// An operator; the files go with them.
-pub(super) struct Operator {
+pub(crate) struct Operator {
     folder: tempfile::TempDir,
     /// Where the daemon runs, if not here.
     namespace: Option<Namespace>,
 }
 
 impl Operator {
-    pub(super) fn new(namespace: Option<Namespace>) -> Result<Self> {
+    pub(crate) fn new(namespace: Option<Namespace>) -> Result<Self> {
         Ok(Self { folder: tempfile::tempdir().map_err(other)?, namespace })
     }
 
-    pub(super) fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         self.file("undertone.toml")
     }
 
-    pub(super) fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.file("undertone.sock")
     }
 
-    pub(super) fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Writes the configuration.
-    pub(super) fn write_config(&self, text: &str) -> Result<()> {
+    pub(crate) fn write_config(&self, text: &str) -> Result<()> {
         fs::write(self.config(), text).map_err(other)
     }
 
     /// The program, told where the control socket is.
-    pub(super) fn command(&self, arguments: &[&str]) -> Result<Command> {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Result<Command> {
         let mut command = Command::new(undertone()?);
         command.args(arguments).env("UNDERTONE_SOCKET", self.socket());
         Ok(command)
     }
 
     /// Runs a command to its end.
-    pub(super) fn say(&self, arguments: &[&str]) -> Result<Said> {
+    pub(crate) fn say(&self, arguments: &[&str]) -> Result<Said> {
         Said::of(&mut self.command(arguments)?)
     }
 
     /// Runs a command for its JSON.
-    pub(super) fn ask(&self, arguments: &[&str]) -> Result<Value> {
+    pub(crate) fn ask(&self, arguments: &[&str]) -> Result<Value> {
         let out = self.say(&[arguments, &["--json"]].concat())?.done()?;
         serde_json::from_str(&out).map_err(other)
     }
 
     /// The stream at a media port, as `undertone streams` has it.
-    pub(super) fn stream(&self, at: SocketAddr) -> Result<Value> {
+    pub(crate) fn stream(&self, at: SocketAddr) -> Result<Value> {
         let streams = self.ask(&["streams", &at.to_string()])?;
         Ok(streams[0].clone())
     }
 
     /// Waits until the stream at `at` fulfils a condition.
-    pub(super) fn wait_for_stream(&self, at: SocketAddr, what: &str, is: impl Fn(&Value) -> bool) -> Result<Value> {
+    pub(crate) fn wait_for_stream(&self, at: SocketAddr, what: &str, is: impl Fn(&Value) -> bool) -> Result<Value> {
         wait_for(what, SOON, || self.stream(at).ok().filter(&is))
     }
 
     /// Starts a capture and waits until it has its copy.
-    pub(super) fn capture(&self, at: SocketAddr, arguments: &[&str]) -> Result<Process> {
+    pub(crate) fn capture(&self, at: SocketAddr, arguments: &[&str]) -> Result<Process> {
         let command = self.command(&[&["capture", &at.to_string()], arguments].concat())?;
         let process = Process::spawn("capture", command)?;
         self.wait_for_stream(at, "the capture's copy", has_copy)?;
@@ -82,7 +82,7 @@ impl Operator {
     }
 
     /// What starts a daemon.
-    pub(super) fn run_command(&self, arguments: &[&str]) -> Result<Command> {
+    pub(crate) fn run_command(&self, arguments: &[&str]) -> Result<Command> {
         let config = self.config();
         let config = config.to_string_lossy();
         let arguments = [&["run", "--config", &*config], arguments].concat();
@@ -93,24 +93,24 @@ impl Operator {
     }
 
     /// Starts a daemon.
-    pub(super) fn run(&self) -> Result<Process> {
+    pub(crate) fn run(&self) -> Result<Process> {
         start(self.run_command(&[])?)
     }
 }
 
 /// Starts a daemon, as a command that may have been told more.
-pub(super) fn start(command: Command) -> Result<Process> {
+pub(crate) fn start(command: Command) -> Result<Process> {
     let mut daemon = Process::spawn("undertone", command)?;
     daemon.wait_for_line(" ready", START)?;
     Ok(daemon)
 }
 
 /// Whether a stream has copies.
-pub(super) fn has_copy(stream: &Value) -> bool {
+pub(crate) fn has_copy(stream: &Value) -> bool {
     stream["copies"].as_array().is_some_and(|copies| !copies.is_empty())
 }
 
 /// An error of anything as one of the lab.
-pub(super) fn other(error: impl std::fmt::Display) -> Error {
+pub(crate) fn other(error: impl std::fmt::Display) -> Error {
     Error::Other(error.to_string())
 }

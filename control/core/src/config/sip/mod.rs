@@ -48,6 +48,8 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// Its private key.
     pub key: PathBuf,
+    /// Roots that peers' certificates lead to; `None` for those of the system.
+    pub trust: Option<PathBuf>,
 }
 
 impl Sip {
@@ -165,7 +167,10 @@ impl Tls {
         }?;
         let certificate = section.required("certificate", certificate, plain::file);
         let key = section.required("key", key, plain::file);
+        let before = section.complaints();
+        let trust = section.optional("trust", plain::file).map(|trust| trust.value);
+        let is_whole = section.complaints() == before;
         section.finish();
-        Some(Self { certificate: certificate?.value, key: key?.value })
+        is_whole.then_some(Self { certificate: certificate?.value, key: key?.value, trust })
     }
 }

@@ -61,6 +61,8 @@ fn read_one(section: &Section<'_>, name: Option<String>, sources: &mut Sources, 
     let dscp = section.optional("dscp", plain::dscp).map(|dscp| dscp.value);
     let codecs = section.filled_list("codecs", "leave the key out to let every codec pass", values::codec);
     let calls_max = section.optional("calls", plain::integer(1..=CALLS_MAX)).map(|calls| calls.value);
+    let certificate = section.optional("certificate", values::certificate_name);
+    check_certificate(section, certificate.as_ref(), transport);
     let rate = section.optional("calls-per-second", plain::integer(1..=CALLS_PER_SECOND_MAX));
     let options_s = section.or_default("options", plain::integer(0..=OPTIONS_S_MAX), OPTIONS_S_DEFAULT);
     section.finish();
@@ -73,6 +75,7 @@ fn read_one(section: &Section<'_>, name: Option<String>, sources: &mut Sources, 
         sources: addresses.into_iter().map(|address| address.value).collect(),
         target: ways.target,
         transport,
+        certificate: certificate.map(|name| name.value),
         listener: ways.listener?,
         media: ways.media?,
         learn: learn?,
@@ -82,6 +85,16 @@ fn read_one(section: &Section<'_>, name: Option<String>, sources: &mut Sources, 
         calls_per_second_max: rate.map(|rate| rate.value),
         options_interval_s: Some(options_s?).filter(|interval| *interval > 0),
     })
+}
+
+/// Only TLS has certificates.
+fn check_certificate(section: &Section<'_>, name: Option<&Placed<String>>, transport: Option<Transport>) {
+    if let (Some(name), Some(transport)) = (name, transport)
+        && transport != Transport::Tls
+    {
+        let wrong = format!("a peer that is reached over {transport} shows no certificate");
+        section.complain(&name.place, wrong, r#"write transport = "tls" as well, or remove it"#);
+    }
 }
 
 /// Notes that messages from these addresses are a peer's, unless they are already.

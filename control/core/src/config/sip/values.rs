@@ -64,6 +64,23 @@ pub(super) fn codec(value: &DeValue<'_>) -> Result<String, Wrong> {
     })
 }
 
+/// The DNS name in a certificate.
+pub(super) fn certificate_name(value: &DeValue<'_>) -> Result<String, Wrong> {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    let is_name = |name: &&str| name.len() <= 253 && name.split('.').all(is_label);
+    value.as_str().filter(is_name).map(Into::into).ok_or_else(|| {
+        Wrong::new(
+            "a host name as certificates have it",
+            r#"write it like "sip.carrier.example", or leave the key out"#,
+        )
+    })
+}
+
 /// A part of a number.
 pub(super) fn number(value: &DeValue<'_>) -> Result<String, Wrong> {
     text(value, NUMBER_MAX, |byte| byte.is_ascii_graphic()).ok_or_else(|| {

@@ -43,6 +43,32 @@ fn a_silent_peer_is_given_up_and_the_next_one_tried() {
 }
 
 #[test]
+fn a_peer_that_cannot_be_reached_is_followed_by_the_next_at_once() {
+    let mut bench = Bench::new();
+    bench.send(CARRIER, invite("1").text());
+    let first = bench.request(PBX);
+    bench.unreachable(PBX);
+    let second = bench.request(PBX_2);
+    assert_eq!(second.body(), first.body(), "the same media ports");
+    bench.unreachable(PBX_2);
+    assert_eq!(bench.response(CARRIER).status(), 503);
+    bench.assert_idle();
+}
+
+#[test]
+fn a_peer_that_was_heard_of_is_not_given_up_with_a_connection() {
+    let mut bench = Bench::new();
+    bench.send(CARRIER, invite("1").text());
+    let asked = bench.request(PBX);
+    bench.send(PBX, reply(&asked, 180, "bob", PBX, ""));
+    assert_eq!(bench.response(CARRIER).status(), 180);
+    bench.unreachable(PBX);
+    assert_eq!((bench.heard(CARRIER).len(), bench.heard(PBX_2).len()), (0, 0));
+    bench.send(PBX, reply(&asked, 200, "bob", PBX, &sdp("203.0.113.7:6000")));
+    assert_eq!(bench.response(CARRIER).status(), 200);
+}
+
+#[test]
 fn a_caller_that_gives_up_is_answered_and_the_callee_is_told() {
     let mut bench = Bench::new();
     bench.send(CARRIER, invite("1").text());

@@ -102,6 +102,7 @@ fn peer(name: &str, side: Side, at: &str) -> Peer {
         sources: vec![socket(at).ip()],
         target: socket(at),
         transport: Transport::Udp,
+        certificate: None,
         listener: 0,
         media: 0,
         learn: Policy::Latch,
@@ -167,6 +168,13 @@ impl Bench {
     fn send(&mut self, from: &str, message: impl AsRef<[u8]>) {
         let flow = Flow { listener: 0, transport: Transport::Udp, remote: socket(from), connection: 0 };
         self.element.receive(self.now, flow, message.as_ref());
+        self.drain();
+    }
+
+    /// Nothing can be sent to a peer.
+    fn unreachable(&mut self, peer: &str) {
+        let flow = Flow { listener: 0, transport: Transport::Udp, remote: socket(peer), connection: 0 };
+        self.element.unreachable(self.now, &flow);
         self.drain();
     }
 

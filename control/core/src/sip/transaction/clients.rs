@@ -214,6 +214,13 @@ impl<T: Copy> Clients<T> {
         }
     }
 
+    /// Ends the transactions that have heard nothing yet from where a flow leads, and gives their tags.
+    pub fn give_up(&mut self, flow: &Flow) -> Vec<T> {
+        let leads_there = |it: &Flow| (it.remote, it.transport) == (flow.remote, flow.transport);
+        let is_one = |it: &Client<T>| matches!(it.state, State::Calling { .. }) && leads_there(&it.flow);
+        self.slots.take_all(is_one).into_iter().map(|client| client.tag).collect()
+    }
+
     /// Sends again what nobody answered, and ends what is over. Returns the next transaction that got no final response,
     /// until there are no more.
     pub fn timeout(&mut self, now: Nanos, out: &mut Vec<Sending>) -> Option<Expired<T>> {

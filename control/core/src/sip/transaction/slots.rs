@@ -77,6 +77,16 @@ impl<T> Slots<T> {
         Some(thing)
     }
 
+    /// Removes those that `is_one` says, and gives them.
+    pub(super) fn take_all(&mut self, is_one: impl Fn(&T) -> bool) -> Vec<T> {
+        let tenants = (0_u32..).zip(&self.places).filter_map(|(number, place)| {
+            let (_, thing) = place.held.as_ref()?;
+            is_one(thing).then_some(Id { place: number, tenant: place.tenant })
+        });
+        let ids: Vec<_> = tenants.collect();
+        ids.into_iter().filter_map(|id| self.remove(id)).collect()
+    }
+
     /// The next one whose deadline is over at `now`. It has to be scheduled again or removed.
     pub(super) fn due(&mut self, now: Nanos) -> Option<Id> {
         while let Some(Reverse((at, id))) = self.deadlines.peek().copied() {

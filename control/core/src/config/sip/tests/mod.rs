@@ -39,7 +39,8 @@ fn member(peer: u16, priority: u16, weight: u16) -> Member {
 fn the_example_has_every_key() {
     let sip = Config::parse(EXAMPLE).unwrap_or_else(|error| panic!("{error}")).sip.expect("a section");
     assert_eq!((sip.trunks.calls_max, sip.limits), (Some(20_000), Limits::default()));
-    let tls = Tls { certificate: "/etc/undertone/tls.pem".into(), key: "/etc/undertone/tls.key".into() };
+    let trust = Some("/etc/undertone/roots.pem".into());
+    let tls = Tls { certificate: "/etc/undertone/tls.pem".into(), key: "/etc/undertone/tls.key".into(), trust };
     assert_eq!(sip.tls, Some(tls));
     let carrier = Peer {
         name: "carrier".into(),
@@ -47,6 +48,7 @@ fn the_example_has_every_key() {
         sources: vec![[198, 51, 100, 1].into(), [198, 51, 100, 2].into()],
         target: socket("198.51.100.1:5060"),
         transport: Transport::Udp,
+        certificate: None,
         listener: 0,
         media: 0,
         learn: Policy::Latch,
@@ -60,6 +62,7 @@ fn the_example_has_every_key() {
     assert_eq!(first, &carrier);
     assert_eq!((second.listener, second.media, second.target), (3, 1, socket("[2001:db8:1::1]:5060")));
     assert_eq!((pbx.listener, pbx.media, pbx.target), (2, 0, socket("203.0.113.20:5061")));
+    assert_eq!(pbx.certificate.as_deref(), Some("pbx.example"));
     let groups = [
         Group { name: "carriers".into(), members: vec![member(0, 1, 10), member(1, 1, 5)] },
         Group { name: "pbx".into(), members: vec![member(2, 1, 1)] },
@@ -140,11 +143,12 @@ fn only_addresses_and_certificates_of_sip_take_a_restart() {
         problems.into_iter().map(|it| (it.line, it.key)).collect::<Vec<_>>()
     };
     let old = format!("{FRONT}{LISTEN}tls = {{ certificate = \"/a\", key = \"/b\" }}\n{CARRIER}");
+    let all = ["sip.listen", "sip.tls.certificate", "sip.tls.key", "sip.tls.trust"];
     assert_eq!(keys(&old.replace(", \"udp:[fd00::1]:5060\"", ""), &old), [(6, "sip.listen".into())]);
-    let other = old.replace("\"/a\"", "\"/c\"").replace("\"/b\"", "\"/d\"");
-    assert_eq!(keys(&other, &old), [(7, "sip.tls.certificate".into()), (7, "sip.tls.key".into())]);
+    let other = old.replace("\"/a\"", "\"/c\"").replace("\"/b\"", "\"/d\", trust = \"/e\"");
+    assert_eq!(keys(&other, &old), all[1..].iter().map(|key| (7, (*key).to_owned())).collect::<Vec<_>>());
     let without = FRONT.replace("[sip]\n", "");
-    let all = ["sip.listen", "sip.tls.certificate", "sip.tls.key"];
+    let old = other;
     assert_eq!(keys(&without, &old), all.map(|key| (1, key.to_owned())));
     let more = old.replace("[[peer]]", "ring = 200\ncalls = 3\nmedia-timeout = 9\n[[peer]]");
     let more = format!("{more}options = 5\n{PBX}[[route]]\nto = \"pbx\"\n");

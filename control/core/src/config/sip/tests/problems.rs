@@ -123,6 +123,14 @@ fn wrong_peers_are_told_with_line_and_key() {
                 "line 11, `peer.target`: 10.0.0.1:5060 is this node itself, in `sip.listen`: requests would go in circles; name the address of another host",
             ),
             (
+                "certificate = \"pbx.example\"",
+                r#"line 11, `peer.certificate`: a peer that is reached over udp shows no certificate; write transport = "tls" as well, or remove it"#,
+            ),
+            (
+                "certificate = \"*.example\"",
+                r#"line 11, `peer.certificate`: expected a host name as certificates have it, found "*.example"; write it like "sip.carrier.example", or leave the key out"#,
+            ),
+            (
                 "transport = \"tls\"",
                 r#"line 7, `peer.listen`: nothing in `sip.listen` is tls over IPv4, to reach 10.9.0.1:5061; add an address of this host there, like "tls:192.0.2.10:5061""#,
             ),

@@ -1,0 +1,16 @@
+//! Calls between peers that are programs of others: what they send each other goes through the daemon.
+//!
+//! On loopback addresses and the `io_uring` path without privilege; over XDP and IPv6 in a lab of namespaces.
+
+mod baresip;
+mod exchange;
+mod ground;
+mod headers;
+mod restarts;
+mod scenarios;
+mod sipp;
+mod speech;
+mod strangers;
+mod tls;
+mod transports;
+mod volume;

@@ -1,0 +1,217 @@
+//! SIP over TLS: what the daemon shows, and whom it believes.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use undertone_tests::{Result, lab::Family};
+
+use super::{
+    baresip::tool,
+    exchange::{Over, Plan},
+    ground::{Ground, Who},
+};
+use crate::daemon::operator::{Operator, other};
+
+/// Longer than the daemon waits for a handshake.
+const HANDSHAKE: Duration = Duration::from_secs(15);
+
+/// Who issues certificates, and where they are.
+struct Authority {
+    folder: tempfile::TempDir,
+}
+
+impl Authority {
+    fn new() -> Result<Self> {
+        let authority = Self { folder: tempfile::tempdir().map_err(other)? };
+        let extensions = ["-subj", "/CN=Authority", "-addext", "keyUsage=critical,keyCertSign,cRLSign"];
+        let key = authority.file("root.key");
+        let mut openssl = Command::new("openssl");
+        openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);
+        openssl.args(["-days", "2"]).args(extensions).arg("-keyout").arg(key).arg("-out").arg(authority.root());
+        tool(&mut openssl)?;
+        Ok(authority)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn root(&self) -> PathBuf {
+        self.file("root.pem")
+    }
+
+    /// Issues a certificate for addresses: a file with it, and one with its key.
+    fn issue(&self, name: &str, addresses: &[IpAddr]) -> Result<[PathBuf; 2]> {
+        let files = [self.file(&format!("{name}.pem")), self.file(&format!("{name}.key"))];
+        let (request, extensions) = (self.file("request"), self.file("extensions"));
+        let names: Vec<_> = addresses.iter().map(|address| format!("IP:{address}")).collect();
+        let text = format!("basicConstraints=critical,CA:FALSE\nsubjectAltName={}\n", names.join(","));
+        fs::write(&extensions, text).map_err(other)?;
+        let mut openssl = Command::new("openssl");
+        openssl.args(["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);
+        openssl.args(["-subj", &format!("/CN={name}"), "-keyout"]).arg(&files[1]).arg("-out").arg(&request);
+        tool(&mut openssl)?;
+        let mut openssl = Command::new("openssl");
+        openssl.args(["x509", "-req", "-days", "2", "-CAcreateserial", "-in"]).arg(&request);
+        openssl.arg("-CA").arg(self.root()).arg("-CAkey").arg(self.file("root.key"));
+        openssl.arg("-extfile").arg(&extensions).arg("-out").arg(&files[0]);
+        tool(&mut openssl)?;
+        Ok(files)
+    }
+
+    /// `[sip.tls]` with a certificate for our addresses towards these peers.
+    fn section(&self, ground: &Ground, family: Family) -> Result<String> {
+        let ours: Vec<_> = [Who::Carrier, Who::Pbx].iter().map(|who| ground.ours(*who, family)).collect();
+        let [certificate, key] = self.issue("undertone", &ours)?;
+        Ok(format!(
+            "[sip.tls]\ncertificate = \"{}\"\nkey = \"{}\"\ntrust = \"{}\"\n",
+            certificate.display(),
+            key.display(),
+            self.root().display()
+        ))
+    }
+
+    /// Lines of baresip's configuration with a certificate for an address.
+    fn phone(&self, name: &str, address: IpAddr) -> Result<String> {
+        let [certificate, key] = self.issue(name, &[address])?;
+        let both = self.file(&format!("{name}-both.pem"));
+        let read = |file: &PathBuf| fs::read_to_string(file).map_err(other);
+        fs::write(&both, read(&certificate)? + &read(&key)?).map_err(other)?;
+        Ok(format!("sip_certificate {}\nsip_cafile {}\n", both.display(), self.root().display()))
+    }
+}
+
+fn plan(authority: &Authority) -> Result<Plan> {
+    let mut plan = Plan::on(Ground::loopback()?, [(Family::V4, Over::Tls); 2]);
+    plan.sip = authority.section(&plan.ground, Family::V4)?;
+    Ok(plan)
+}
+
+#[test]
+fn a_peer_believes_our_certificate_and_is_answered() -> Result<()> {
+    let authority = Authority::new()?;
+    let exchange = plan(&authority)?.start()?;
+    let (ours, theirs) = (exchange.address_for(Who::Carrier), exchange.address_of(Who::Carrier));
+    let mut openssl = Command::new("openssl");
+    openssl.args(["s_client", "-quiet", "-verify_return_error", "-connect", &ours.to_string()]);
+    openssl.args(["-bind", &format!("{}:0", theirs.ip()), "-verify_ip", &ours.ip().to_string()]);
+    openssl.arg("-CAfile").arg(authority.root());
+    openssl.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut client = openssl.spawn().map_err(other)?;
+    let options = format!(
+        "OPTIONS sip:{ours} SIP/2.0\r\nVia: SIP/2.0/TLS {theirs};branch=z9hG4bKtls\r\nMax-Forwards: 70\r\n\
+         From: <sip:x@{theirs}>;tag=1\r\nTo: <sip:{ours}>\r\nCall-ID: tls\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+    );
+    let stdin = client.stdin.as_mut().expect("a pipe");
+    stdin.write_all(options.as_bytes()).and_then(|()| stdin.flush()).map_err(other)?;
+    let mut heard = [0; 12];
+    let answer = client.stdout.as_mut().expect("a pipe").read_exact(&mut heard);
+    client.kill().and_then(|()| client.wait()).map_err(other)?;
+    answer.map_err(other)?;
+    assert_eq!(String::from_utf8_lossy(&heard), "SIP/2.0 200 ");
+    Ok(())
+}
+
+#[test]
+fn who_does_not_begin_a_handshake_is_hung_up_on() -> Result<()> {
+    let authority = Authority::new()?;
+    let exchange = plan(&authority)?.start()?;
+    let (ours, theirs) = (exchange.address_for(Who::Carrier), exchange.address_of(Who::Carrier));
+    let mut silent = connect_from(theirs.ip(), ours)?;
+    silent.set_read_timeout(Some(HANDSHAKE)).map_err(other)?;
+    let start = Instant::now();
+    assert_eq!(silent.read(&mut [0; 16]).map_err(other)?, 0, "the connection is closed");
+    assert!(start.elapsed() < HANDSHAKE);
+    Ok(())
+}
+
+/// A connection from a certain address.
+fn connect_from(from: IpAddr, to: SocketAddr) -> Result<std::net::TcpStream> {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, bind, connect, socket};
+    use std::os::fd::AsRawFd as _;
+    let open = || -> nix::Result<_> {
+        let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+        bind(socket.as_raw_fd(), &SockaddrStorage::from(SocketAddr::new(from, 0)))?;
+        connect(socket.as_raw_fd(), &SockaddrStorage::from(to))?;
+        Ok(socket)
+    };
+    open().map(Into::into).map_err(other)
+}
+
+#[test]
+fn what_cannot_be_used_for_tls_is_told_by_check_and_run() -> Result<()> {
+    let (authority, stranger) = (Authority::new()?, Authority::new()?);
+    let good = plan(&authority)?;
+    let [_, another] = stranger.issue("another", &["192.0.2.1".parse().map_err(other)?])?;
+    let key = authority.file("undertone.key").display().to_string();
+    let root = authority.root().display().to_string();
+    let certificate = authority.file("undertone.pem").display().to_string();
+    let missing = "/nowhere/tls.pem".to_owned();
+    let cases = [
+        (&certificate, &missing, "cannot read the certificate /nowhere/tls.pem", "`sip.tls.certificate` names"),
+        (&certificate, &key, "there is none in it", "`sip.tls.certificate` names"),
+        (&key, &missing, "cannot read the private key /nowhere/tls.pem", "`sip.tls.key` names"),
+        (&key, &another.display().to_string(), "cannot be used for TLS", "the key of the first certificate"),
+        (&root, &missing, "cannot read the certificate /nowhere/tls.pem", "`sip.tls.trust` names"),
+    ];
+    let section = good.sip.clone();
+    let exchange = good.start()?;
+    let config = fs::read_to_string(exchange.operator.config()).map_err(other)?;
+    let operator = Operator::new(None)?;
+    for (right, wrong, error, way_out) in cases {
+        let wrong = config.replace(&section, &section.replace(&format!("\"{right}\""), &format!("\"{wrong}\"")));
+        let wrong =
+            wrong.replace(&exchange.operator.socket().display().to_string(), &operator.socket().display().to_string());
+        operator.write_config(&wrong)?;
+        for command in ["check", "run"] {
+            let said = operator.say(&[command, "--config", &operator.config().to_string_lossy()])?;
+            assert!(said.exit == Some(1) && said.err.contains(error) && said.err.contains(way_out), "{said:?}");
+        }
+    }
+    Ok(())
+}
+
+mod privileged {
+    use super::*;
+    use crate::calls::speech::converse;
+
+    fn lab(authority: &Authority) -> Result<Plan> {
+        let mut plan = Plan::on(Ground::lab()?, [(Family::V4, Over::Tls); 2]);
+        plan.sip = authority.section(&plan.ground, Family::V4)?;
+        Ok(plan)
+    }
+
+    #[test]
+    fn telephones_speak_with_each_other_over_tls_on_both_sides() -> Result<()> {
+        let authority = Authority::new()?;
+        let exchange = lab(&authority)?.start()?;
+        let phone = |who: Who| authority.phone(who.name(), exchange.ground.theirs(who, Family::V4));
+        let more = [phone(Who::Carrier)?, phone(Who::Pbx)?];
+        converse(&exchange, [&more[0], &more[1]])?;
+        exchange.assert_idle(1).map(drop)
+    }
+
+    #[test]
+    fn a_peer_whose_certificate_leads_to_no_root_of_ours_gets_no_calls() -> Result<()> {
+        let (authority, stranger) = (Authority::new()?, Authority::new()?);
+        let mut exchange = lab(&authority)?.start()?;
+        let theirs = |who| exchange.ground.theirs(who, Family::V4);
+        let carrier = authority.phone("carrier", theirs(Who::Carrier))?;
+        let pbx = stranger.phone("pbx", theirs(Who::Pbx))?;
+        let silence = vec![0; 80_000];
+        let _pbx = exchange.phone(Who::Pbx, &silence, &pbx)?;
+        let mut carrier = exchange.phone(Who::Carrier, &silence, &carrier)?;
+        carrier.call(&exchange, Who::Carrier)?;
+        carrier.refused("503")?;
+        exchange.daemon().wait_for_line("no TLS with a peer", HANDSHAKE)?;
+        let records = exchange.assert_idle(1)?;
+        assert_eq!(records[0]["status"], 503, "{}", records[0]);
+        Ok(())
+    }
+}
