@@ -255,8 +255,11 @@ fn one_follower_too_many_is_told() {
         for _ in 0..super::follow::FOLLOWERS_MAX {
             followers.push(follow(address).await);
         }
-        let one_more = spawn_blocking(move || tungstenite::client(url(address), connect(address)).map(drop));
-        let refusal = one_more.await.expect("an answer").expect_err("no room").to_string();
+        let one_more = spawn_blocking(move || {
+            let refusal = tungstenite::client(url(address), connect(address)).map(drop);
+            refusal.expect_err("no room").to_string()
+        });
+        let refusal = one_more.await.expect("an answer");
         assert!(refusal.contains("503"), "{refusal}");
     });
 }

@@ -214,6 +214,7 @@ fn trunks() -> Trunks {
         calls_max: None,
         calls_per_second_max: None,
         options_interval_s: None,
+        certificate: None,
     };
     Trunks {
         listeners: vec![Listener { transport: Transport::Udp, address: socket(US) }],

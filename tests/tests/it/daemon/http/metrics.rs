@@ -1,4 +1,4 @@
-//! A reader of metrics that takes nothing which is not as OpenMetrics says.
+//! A reader of metrics that takes nothing which is not as `OpenMetrics` says.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -50,7 +50,7 @@ impl Metrics {
 
     /// The value of a series, which has to be there, without what stands behind the point.
     pub(super) fn of(&self, series: &str) -> u64 {
-        self.0.get(series).map(|value| *value as u64).unwrap_or_else(|| panic!("there is no {series} in {:#?}", self.0))
+        self.0.get(series).map_or_else(|| panic!("there is no {series} in {:#?}", self.0), |value| *value as u64)
     }
 }
 
