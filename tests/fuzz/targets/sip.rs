@@ -1,4 +1,5 @@
 //! SIP messages.
 #![no_main]
+#![forbid(unsafe_code)]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| undertone_fuzz::sip(bytes));
