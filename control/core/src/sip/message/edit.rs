@@ -12,9 +12,9 @@ use super::{Request, Response, read::name_of};
 const MAX_FORWARDS: u8 = 70;
 
 impl Request {
-    /// Takes another Request-URI.
+    /// Takes another Request-URI. One with headers is none (RFC 3261 §19.1.1), and is not taken.
     pub fn set_uri(&mut self, uri: Uri) -> bool {
-        self.inner_mut().set_uri(uri).is_ok()
+        !uri.has_headers() && self.inner_mut().set_uri(uri).is_ok()
     }
 
     /// Counts Max-Forwards down, and puts our Via on top, and our Record-Route where there is one.
@@ -39,7 +39,7 @@ impl Request {
 
     /// Makes the last Route the Request-URI, as a strict router in front of us wants it put back (RFC 3261 §16.4).
     pub fn uri_from_last_route(&mut self) -> bool {
-        let Some(last) = self.routes().pop() else { return false };
+        let Some(last) = self.routes().pop().filter(|last| !last.has_headers()) else { return false };
         let count = self.routes().len().saturating_sub(1);
         let headers = &mut self.inner_mut().headers;
         headers.remove_address_value(&HeaderName::Route, count).is_ok() && self.set_uri(last)
@@ -49,7 +49,7 @@ impl Request {
     /// which goes behind the last Route (RFC 3261 §16.6 step 6).
     pub fn obey_strict_router(&mut self) {
         let Ok(Some(first)) = self.route() else { return };
-        if first.uri.params().is_some_and(|params| params.contains("lr")) {
+        if first.uri.has_headers() || first.uri.params().is_some_and(|params| params.contains("lr")) {
             return;
         }
         let last = [b"<", self.uri().to_bytes().as_ref(), b">"].concat();

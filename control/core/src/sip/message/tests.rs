@@ -171,3 +171,12 @@ fn a_value_of_ours_cannot_begin_another_line() {
     let answer = request.answer(&Answer::new(488).with("Warning", "399 u \"a\r\nX-Evil: yes\""), "t");
     assert!(!text(&answer).contains("\r\nX-Evil"));
 }
+
+#[test]
+fn a_route_with_headers_does_not_become_the_request_uri() {
+    let routed = INVITE.replace("Record-Route:", "Route: <sip:next.example?Subject=x>\r\nX:");
+    let mut request = request(&routed);
+    request.obey_strict_router();
+    assert!(!request.uri_from_last_route());
+    assert_eq!(text(&request.to_bytes()), routed);
+}
