@@ -76,7 +76,9 @@ impl<M: Media> Element<M> {
         }
         while let Some(route) = request.route().map_err(Unroutable::Bad)?.filter(|route| self.is_ours(&route.uri)) {
             call = call.or_else(|| call_of(&route.uri));
-            request.pop_route();
+            if !request.pop_route() {
+                return Err(Unroutable::Bad("Bad Route"));
+            }
         }
         Ok(call)
     }

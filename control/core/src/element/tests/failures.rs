@@ -193,3 +193,13 @@ fn what_cannot_be_read_is_answered_once_it_says_where() {
     bench.send(CARRIER, "INVITE sip:100@x SIP/2.0\r\n\r\n");
     assert_eq!(bench.heard(CARRIER).len(), 0);
 }
+
+#[test]
+fn a_route_of_ours_above_one_that_cannot_be_read_is_refused() {
+    let mut bench = Bench::new();
+    let routed = invite("1").with(format!("Route: <sip:{US};lr>")).with("Route: <nothing");
+    bench.send(CARRIER, routed.text());
+    let refused = bench.response(CARRIER);
+    assert_eq!((refused.status(), refused.reason().as_ref()), (400, "Bad Route"));
+    assert_eq!(bench.heard(PBX).len(), 0);
+}

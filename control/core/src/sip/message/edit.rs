@@ -31,10 +31,10 @@ impl Request {
         insert(headers, 0, &HeaderName::Via, via.to_owned());
     }
 
-    /// Takes the first Route away; what else stands in its line stays as it is.
-    pub fn pop_route(&mut self) {
-        // A Route that could be read can be taken out.
-        let _ = self.inner_mut().headers.remove_address_value(&HeaderName::Route, 0);
+    /// Takes the first Route away; what else stands in its line stays as it is. False when there is none, or one of the
+    /// others cannot be read, so that none is taken away.
+    pub fn pop_route(&mut self) -> bool {
+        self.inner_mut().headers.remove_address_value(&HeaderName::Route, 0).is_ok()
     }
 
     /// Makes the last Route the Request-URI, as a strict router in front of us wants it put back (RFC 3261 §16.4).
@@ -53,7 +53,9 @@ impl Request {
             return;
         }
         let last = [b"<", self.uri().to_bytes().as_ref(), b">"].concat();
-        self.pop_route();
+        if !self.pop_route() {
+            return;
+        }
         let headers = &mut self.inner_mut().headers;
         let is_route = |header: &Header| *header.name() == HeaderName::Route;
         let behind = headers.iter().enumerate().filter(|(_, header)| is_route(header)).map(|(at, _)| at + 1).last();
