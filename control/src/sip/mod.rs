@@ -169,14 +169,12 @@ impl Sip {
 
     /// Whether messages from an address are taken.
     fn is_peer(&self, source: IpAddr, transport: Transport) -> bool {
-        self.shared.element.borrow().is_peer(source, transport)
+        self.shared.element.borrow().peer_at(source, transport).is_some()
     }
 
     /// The name in the certificate of the peer at an address, where it has one.
     fn certificate_of(&self, ip: IpAddr) -> Option<String> {
-        let element = self.shared.element.borrow();
-        let trunks = element.trunks();
-        trunks.peer(trunks.peer_at(ip, Transport::Tls)?)?.certificate.clone()
+        self.shared.element.borrow().peer_at(ip, Transport::Tls)?.certificate.clone()
     }
 
     fn receive(&self, flow: Flow, message: Result<Message, Malformed>) {

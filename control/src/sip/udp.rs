@@ -12,15 +12,9 @@ use nix::sys::socket::{
 };
 use tokio::net::UdpSocket;
 use tracing::warn;
-use undertone_control_core::{
-    element::Element,
-    sip::{
-        Flow, Transport,
-        message::{BYTES_MAX, Message},
-    },
-};
+use undertone_control_core::sip::{Flow, Transport, message::BYTES_MAX};
 
-use super::Sip;
+use super::{Sip, now};
 
 /// Bytes that may wait until we come round to them: two seconds of 2,000 calls a second.
 const RECEIVE_BUFFER: usize = 8 << 20;
@@ -87,11 +81,7 @@ pub(super) async fn serve(sip: Sip, number: usize) {
             if message.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
                 continue;
             }
-            if sip.is_peer(remote.ip(), Transport::Udp) {
-                sip.receive(flow, Message::parse(message));
-            } else {
-                sip.drive(Element::count_stranger);
-            }
+            sip.drive(|element| element.receive(now(), flow, message));
         }
         tokio::task::yield_now().await;
     }

@@ -17,7 +17,7 @@ use undertone_control_core::{
     time::Nanos,
     trunk::{Group, Listener, Member, Pattern, Peer, PeerIndex, Route, Side, Trunks},
 };
-use undertone_core::{Policy, Relay, StreamReport};
+use undertone_core::{Relay, StreamReport};
 
 const US: ([u8; 4], u16) = ([192, 0, 2, 1], 5060);
 const PEERS: [([u8; 4], u16); 3] = [([198, 51, 100, 1], 5060), ([203, 0, 113, 1], 5060), ([203, 0, 113, 2], 5060)];
@@ -200,21 +200,9 @@ impl World {
 fn trunks() -> Trunks {
     let member = |peer, priority| Member { peer: PeerIndex(peer), priority, weight: 1 };
     let route = |from, to| Route { from, number: Pattern::Any, strip: 0, prepend: String::new(), to };
-    let peer = |(index, at): (usize, &([u8; 4], u16))| Peer {
-        name: format!("peer-{index}"),
-        side: if index == 0 { Side::OffNet } else { Side::OnNet },
-        sources: vec![socket(*at).ip()],
-        target: socket(*at),
-        transport: Transport::Udp,
-        listener: 0,
-        media: 0,
-        learn: Policy::Latch,
-        dscp: None,
-        codecs: Vec::new(),
-        calls_max: None,
-        calls_per_second_max: None,
-        options_interval_s: None,
-        certificate: None,
+    let peer = |(index, at): (usize, &([u8; 4], u16))| {
+        let side = if index == 0 { Side::OffNet } else { Side::OnNet };
+        Peer::new(format!("peer-{index}"), side, socket(*at))
     };
     Trunks {
         listeners: vec![Listener { transport: Transport::Udp, address: socket(US) }],

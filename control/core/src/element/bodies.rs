@@ -1,7 +1,8 @@
 //! Descriptions in messages.
 
+use super::{Element, Event, invite::manner};
 use crate::{
-    call::Refusal,
+    call::{CallId, Media, Refusal, Role},
     sdp::{Bodies, SdpError},
 };
 
@@ -51,5 +52,37 @@ impl Body<'_> {
         }
         let changed: Vec<_> = bodies.sdp().map(&mut change).collect::<Result<_, _>>()?;
         Ok(Some(bodies.splice(&changed)))
+    }
+}
+
+impl<M: Media> Element<M> {
+    /// Makes the descriptions that a party sends what the other one reads, as an offer or as an answer: the body that they
+    /// stand in then, `None` when there are none.
+    pub(super) fn describe(
+        &mut self,
+        id: CallId,
+        from: Role,
+        is_answer: bool,
+        body: &Body<'_>,
+    ) -> Result<Option<Vec<u8>>, Refusal> {
+        let Some(call) = self.calls.get_mut(&id) else { return Ok(None) };
+        let manners = Role::BOTH.map(|role| self.trunks.peer(call.leg(role).peer).map(manner));
+        let [Some(caller), Some(callee)] = &manners else { return Ok(None) };
+        let manners = [caller, callee];
+        let (session, ports, media) = (&mut call.session, &mut self.ports, &mut self.media);
+        let mut failures = Vec::new();
+        let body = body.change(|sdp| {
+            if is_answer {
+                let (sdp, failed) = session.make_answer(from, sdp, manners, ports, media)?;
+                failures.extend(failed);
+                Ok(sdp)
+            } else {
+                session.make_offer(from, sdp, manners, ports)
+            }
+        })?;
+        for failure in failures {
+            self.tell(Event::Media(id, failure));
+        }
+        Ok(body)
     }
 }

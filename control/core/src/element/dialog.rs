@@ -1,11 +1,6 @@
 //! Requests within a call, and ACK.
 
-use super::{
-    Asks, Element, Event, Serves,
-    bodies::body_of,
-    invite::{answer_to, manner},
-    uris::Unroutable,
-};
+use super::{Asks, Element, Serves, bodies::body_of, invite::answer_to, uris::Unroutable};
 use crate::{
     call::{Call, CallId, Cause, Media, Phase, Role},
     sip::{
@@ -87,7 +82,7 @@ impl<M: Media> Element<M> {
     }
 
     /// ACK of a 2xx: passed on, with the answer to an offer that the 2xx made.
-    pub(super) fn acknowledge(&mut self, _now: Nanos, peer: PeerIndex, mut request: Request) {
+    pub(super) fn acknowledge(&mut self, peer: PeerIndex, mut request: Request) {
         let Ok(named) = self.take_routes(&mut request) else { return };
         let Some((id, from)) = self.dialog_of(&request, peer, named) else { return };
         let Some(call) = self.calls.get(&id).filter(|_| request.max_forwards != Some(0)) else { return };
@@ -129,7 +124,7 @@ impl<M: Media> Element<M> {
             call.leg_mut(from.other()).dialog.contact = Some(contact.uri.to_bytes());
         }
         let describes = status < 300 && (offered || is_invite && may_offer(&response));
-        if describes && self.describe(id, from.other(), offered, &mut response).is_err() {
+        if describes && self.describe_response(id, from.other(), offered, &mut response).is_err() {
             // The transaction has succeeded all the same; what was agreed on before goes on.
             response.set_body(Vec::new());
         }
@@ -209,35 +204,20 @@ impl<M: Media> Element<M> {
     /// Makes the descriptions in a party's request what the other one reads. Says whether it is an offer, or what a request
     /// is answered whose description cannot be.
     fn describe_request(&mut self, id: CallId, from: Role, request: &mut Request) -> Result<bool, Answer> {
-        let Some(call) = self.calls.get_mut(&id) else { return Ok(false) };
-        let manners = Role::BOTH.map(|role| self.trunks.peer(call.leg(role).peer).map(manner));
-        let [Some(caller), Some(callee)] = &manners else { return Ok(false) };
-        let manners = [caller, callee];
+        let Some(outstanding) = self.calls.get(&id).map(|call| call.session.offer()) else { return Ok(false) };
         let body = body_of!(&*request);
         let may_answer = matches!(request.method(), Method::Ack | Method::Prack);
-        let is_answer = may_answer && call.session.offer() == Some(from.other());
+        let is_answer = may_answer && outstanding == Some(from.other());
         if !is_answer && (*request.method() == Method::Invite || body.has_sdp()) {
-            out_of_turn(from, call.session.offer())?;
+            out_of_turn(from, outstanding)?;
         }
-        let (session, ports, media) = (&mut call.session, &mut self.ports, &mut self.media);
-        let mut failures = Vec::new();
-        let changed = body.change(|sdp| {
-            if is_answer {
-                let (sdp, failed) = session.make_answer(from, sdp, manners, ports, media)?;
-                failures.extend(failed);
-                Ok(sdp)
-            } else {
-                session.make_offer(from, sdp, manners, ports)
-            }
-        });
-        let body = changed.map_err(|refusal| answer_to(&refusal))?;
+        let body = self.describe(id, from, is_answer, &body).map_err(|refusal| answer_to(&refusal))?;
         let has_offer = body.is_some() && !is_answer;
-        call.offers_late &= !has_offer;
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.offers_late &= !has_offer;
+        }
         if let Some(body) = body {
             request.set_body(body);
-        }
-        for failure in failures {
-            self.tell(Event::Media(id, failure));
         }
         Ok(has_offer)
     }

@@ -68,7 +68,7 @@ impl<M: Media> Element<M> {
     }
 
     /// A call's deadline is over: its callee has rung for too long, unless it was heard of since.
-    pub(super) fn overdue(&mut self, now: Nanos, _at: Nanos, id: CallId) {
+    pub(super) fn overdue(&mut self, now: Nanos, id: CallId) {
         let setup = self.calls.get(&id).and_then(|call| call.setup.as_ref());
         let Some(attempt) = setup.and_then(|setup| setup.attempt.as_ref()) else { return };
         if attempt.timer_c > now {

@@ -38,26 +38,31 @@ impl<M: Media> Element<M> {
             let later = Duration::from_millis(10 * index as u64);
             state.health.next = peer.options_interval_s.map(|_| now + later);
         }
+        self.plan_health();
     }
 
-    pub(super) fn next_health(&self) -> Option<Nanos> {
-        self.peers.iter().filter_map(|state| state.health.next).min()
+    fn plan_health(&mut self) {
+        self.next_health = self.peers.iter().filter_map(|state| state.health.next).min();
     }
 
     pub(super) fn ask_health(&mut self, now: Nanos) {
+        if self.next_health.is_none_or(|next| next > now) {
+            return;
+        }
         let due = |state: &super::PeerState| state.health.next.is_some_and(|next| next <= now);
         let due: Vec<_> = (0_u16..).zip(&self.peers).filter(|(_, state)| due(state)).map(|(index, _)| index).collect();
         for index in due {
             self.ask(now, PeerIndex(index));
         }
+        self.plan_health();
     }
 
     /// It has answered: with whatever, it is there. 503 says that it wants no calls.
-    pub(super) fn heard_from(&mut self, _now: Nanos, peer: PeerIndex, status: u16) {
+    pub(super) fn heard_from(&mut self, peer: PeerIndex, status: u16) {
         self.judge(peer, status != 503);
     }
 
-    pub(super) fn not_heard_from(&mut self, _now: Nanos, peer: PeerIndex) {
+    pub(super) fn not_heard_from(&mut self, peer: PeerIndex) {
         self.judge(peer, false);
     }
 

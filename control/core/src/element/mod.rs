@@ -42,7 +42,7 @@ use crate::{
         transaction::{ClientId, Clients, Sending, ServerId, Servers},
     },
     time::Nanos,
-    trunk::{PeerIndex, Rate, Trunks},
+    trunk::{Peer, PeerIndex, Rate, Sources, Trunks},
 };
 
 /// What the shell is to do.
@@ -134,6 +134,7 @@ impl Default for Limits {
 #[derive(Debug)]
 pub struct Element<M> {
     trunks: Arc<Trunks>,
+    sources: Sources,
     limits: Limits,
     media: M,
     ports: Ports,
@@ -143,6 +144,8 @@ pub struct Element<M> {
     /// When calls want to be looked at.
     deadlines: BinaryHeap<Reverse<(Nanos, CallId)>>,
     peers: Vec<PeerState>,
+    /// When the next peer is asked whether it is well.
+    next_health: Option<Nanos>,
     rng: ChaCha8Rng,
     counters: Counters,
     draining: bool,
@@ -165,6 +168,7 @@ impl<M: Media> Element<M> {
     pub fn new(trunks: Arc<Trunks>, limits: Limits, media: M, ports: Ports, seed: [u8; 32], now: Nanos) -> Self {
         let peers = trunks.peers.iter().map(|_| PeerState::default()).collect();
         let mut element = Self {
+            sources: Sources::of(&trunks),
             trunks,
             limits,
             media,
@@ -174,6 +178,7 @@ impl<M: Media> Element<M> {
             calls: HashMap::new(),
             deadlines: BinaryHeap::new(),
             peers,
+            next_health: None,
             rng: ChaCha8Rng::from_seed(seed),
             counters: Counters::default(),
             draining: false,
@@ -185,19 +190,19 @@ impl<M: Media> Element<M> {
         element
     }
 
-    /// Counts a message that was not even looked at, since it is no peer's.
+    /// Counts a connection that was not even looked at, since it is no peer's.
     pub const fn count_stranger(&mut self) {
         self.counters.strangers += 1;
     }
 
-    /// Whether messages from an address are taken at all: a peer's are. To be asked before anything is done for them.
-    pub fn is_peer(&self, source: IpAddr, transport: Transport) -> bool {
-        self.trunks.peer_at(source, transport).is_some()
+    /// The peer that messages from an address are of. Nobody else's are taken.
+    pub fn peer_at(&self, source: IpAddr, transport: Transport) -> Option<&Peer> {
+        self.trunks.peer(self.sources.peer(source, transport)?)
     }
 
-    /// Takes a message in, the whole of a datagram.
+    /// Takes a message in, the whole of a datagram. A stranger's is counted, and not read.
     pub fn receive(&mut self, now: Nanos, flow: Flow, message: &[u8]) {
-        if self.is_peer(flow.remote.ip(), flow.transport) {
+        if self.peer_at(flow.remote.ip(), flow.transport).is_some() {
             self.receive_parsed(now, flow, Message::parse(message));
         } else {
             self.counters.strangers += 1;
@@ -206,7 +211,7 @@ impl<M: Media> Element<M> {
 
     /// Takes a message in that was read already, from a stream.
     pub fn receive_parsed(&mut self, now: Nanos, flow: Flow, message: Result<Message, Malformed>) {
-        match self.trunks.peer_at(flow.remote.ip(), flow.transport) {
+        match self.sources.peer(flow.remote.ip(), flow.transport) {
             Some(peer) => self.sort(now, flow, peer, message),
             None => self.counters.strangers += 1,
         }
@@ -215,21 +220,13 @@ impl<M: Media> Element<M> {
 
     /// Does what time asks for.
     pub fn timeout(&mut self, now: Nanos) {
-        let mut sendings = std::mem::take(&mut self.sendings);
-        self.servers.timeout(now, &mut sendings);
-        self.sendings = sendings;
-        loop {
-            let mut sendings = std::mem::take(&mut self.sendings);
-            let expired = self.clients.timeout(now, &mut sendings);
-            self.sendings = sendings;
-            match expired {
-                Some(expired) => self.unanswered(now, expired.0, 408),
-                None => break,
-            }
+        self.servers.timeout(now, &mut self.sendings);
+        while let Some(expired) = self.clients.timeout(now, &mut self.sendings) {
+            self.unanswered(now, expired.0, 408);
         }
-        while let Some(Reverse((at, call))) = self.deadlines.peek().copied().filter(|it| it.0.0 <= now) {
+        while let Some(Reverse((_, call))) = self.deadlines.peek().copied().filter(|it| it.0.0 <= now) {
             self.deadlines.pop();
-            self.overdue(now, at, call);
+            self.overdue(now, call);
         }
         if now >= self.next_sweep {
             self.sweep_media(now);
@@ -250,7 +247,7 @@ impl<M: Media> Element<M> {
     /// When to call [`timeout`](Self::timeout) next.
     pub fn deadline(&self) -> Nanos {
         let call = self.deadlines.peek().map(|Reverse((at, _))| *at);
-        let next = [self.servers.deadline(), self.clients.deadline(), call, self.next_health()];
+        let next = [self.servers.deadline(), self.clients.deadline(), call, self.next_health];
         next.into_iter().flatten().fold(self.next_sweep, Nanos::min)
     }
 
@@ -308,6 +305,7 @@ impl<M: Media> Element<M> {
     /// ([`Trunks::succeed`]).
     pub fn set_trunks(&mut self, trunks: Arc<Trunks>, limits: Limits, now: Nanos) {
         self.peers.resize(trunks.peers.len(), PeerState::default());
+        self.sources = Sources::of(&trunks);
         self.trunks = trunks;
         self.limits = limits;
         self.start_health(now);

@@ -34,12 +34,10 @@ impl<M: Media> Element<M> {
 
     fn request(&mut self, now: Nanos, flow: Flow, peer: PeerIndex, mut request: Request) {
         request.note_source(flow.remote);
-        let mut sendings = std::mem::take(&mut self.sendings);
-        let arrived = self.servers.receive(&request, flow, now, &mut sendings);
-        self.sendings = sendings;
+        let arrived = self.servers.receive(&request, flow, now, &mut self.sendings);
         match arrived {
             Arrived::Absorbed => {}
-            Arrived::Ack => self.acknowledge(now, peer, request),
+            Arrived::Ack => self.acknowledge(peer, request),
             Arrived::Cancel(server, serves) => self.cancelled(now, flow, &request, server, serves),
             Arrived::LateCancel => self.refuse(now, flow, &request, &Answer::new(200)),
             Arrived::New => {

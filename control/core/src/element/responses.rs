@@ -1,11 +1,6 @@
 //! What comes back.
 
-use super::{
-    Asks, Element, Event,
-    bodies::body_of,
-    dialog::may_offer,
-    invite::{answer_to, manner},
-};
+use super::{Asks, Element, Event, bodies::body_of, dialog::may_offer, invite::answer_to};
 use crate::{
     call::{CallId, Cause, Media, Party, Phase, Refusal, Role},
     sip::{
@@ -42,7 +37,7 @@ impl<M: Media> Element<M> {
             }
             Asks::Bye { call, from, server } => self.bye_response(now, call, from, server, response),
             Asks::Outside(server) => self.respond_through(now, server, response.clone()),
-            Asks::Health(peer) => self.heard_from(now, peer, response.status()),
+            Asks::Health(peer) => self.heard_from(peer, response.status()),
             Asks::Abandoned | Asks::Ours => {}
         }
     }
@@ -60,7 +55,7 @@ impl<M: Media> Element<M> {
                 self.hung_up(now, call, from);
             }
             Asks::Outside(server) => self.respond_nothing(now, server, status),
-            Asks::Health(peer) => self.not_heard_from(now, peer),
+            Asks::Health(peer) => self.not_heard_from(peer),
             Asks::Abandoned | Asks::Ours => {}
         }
     }
@@ -98,7 +93,7 @@ impl<M: Media> Element<M> {
         // With an offer from the caller, an unreliable 18x previews the answer; without, it cannot carry one, and media
         // would go past us.
         let is_description = offered || may_offer(&response);
-        if is_description && self.describe(id, Role::Callee, offered, &mut response).is_err()
+        if is_description && self.describe_response(id, Role::Callee, offered, &mut response).is_err()
             || !is_description && body_of!(&response).has_sdp()
         {
             response.set_body(Vec::new());
@@ -118,7 +113,7 @@ impl<M: Media> Element<M> {
             return self.second_answer(now, client, response);
         }
         let mut passed = response.clone();
-        if let Err(refusal) = self.describe(id, Role::Callee, offered, &mut passed) {
+        if let Err(refusal) = self.describe_response(id, Role::Callee, offered, &mut passed) {
             // What it says cannot be relayed: it is told that this was all, and the caller why.
             self.decline(now, client, response);
             return self.fail(now, id, &answer_to(&refusal), Some(Role::Callee));
@@ -199,34 +194,18 @@ impl<M: Media> Element<M> {
     }
 
     /// Makes the descriptions in a party's response what the other one reads.
-    pub(super) fn describe(
+    pub(super) fn describe_response(
         &mut self,
         id: CallId,
         from: Role,
         is_answer: bool,
         response: &mut Response,
     ) -> Result<(), Refusal> {
-        let Some(call) = self.calls.get_mut(&id) else { return Ok(()) };
-        let manners = Role::BOTH.map(|role| self.trunks.peer(call.leg(role).peer).map(manner));
-        let [Some(caller), Some(callee)] = &manners else { return Ok(()) };
-        let manners = [caller, callee];
-        let (session, ports, media) = (&mut call.session, &mut self.ports, &mut self.media);
-        let mut failures = Vec::new();
-        let body = body_of!(&*response).change(|sdp| {
-            if is_answer {
-                let (sdp, failed) = session.make_answer(from, sdp, manners, ports, media)?;
-                failures.extend(failed);
-                Ok(sdp)
-            } else {
-                session.make_offer(from, sdp, manners, ports)
-            }
-        })?;
-        call.offers_late |= body.is_some() && !is_answer;
-        if let Some(body) = body {
+        if let Some(body) = self.describe(id, from, is_answer, &body_of!(&*response))? {
             response.set_body(body);
-        }
-        for failure in failures {
-            self.tell(Event::Media(id, failure));
+            if let Some(call) = self.calls.get_mut(&id) {
+                call.offers_late |= !is_answer;
+            }
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 mod limit;
 mod number;
 mod route;
+mod sources;
 mod succeed;
 
 use std::{
@@ -16,6 +17,7 @@ pub use self::{
     limit::Rate,
     number::{NumberError, Pattern},
     route::{Group, Member, Route},
+    sources::Sources,
 };
 use crate::sip::Transport;
 
@@ -95,17 +97,29 @@ impl fmt::Display for Listener {
     }
 }
 
-impl Trunks {
-    /// The peer that a message from `source` is of.
-    pub fn peer_at(&self, source: IpAddr, transport: Transport) -> Option<PeerIndex> {
-        let source = source.to_canonical();
-        let fits = |peer: &Peer| peer.transport == transport && peer.sources.contains(&source);
-        let is_source = |peer: &Peer| peer.sources.contains(&source);
-        // Of several peers at one address, the one that speaks this transport.
-        let index = self.peers.iter().position(fits).or_else(|| self.peers.iter().position(is_source))?;
-        Some(PeerIndex(index as u16))
+impl Peer {
+    /// A peer at one address, with everything as it is where the configuration does not say.
+    pub fn new(name: impl Into<String>, side: Side, target: SocketAddr) -> Self {
+        Self {
+            name: name.into(),
+            side,
+            sources: vec![target.ip()],
+            target,
+            transport: Transport::Udp,
+            certificate: None,
+            listener: 0,
+            media: 0,
+            learn: Policy::Latch,
+            dscp: None,
+            codecs: Vec::new(),
+            calls_max: None,
+            calls_per_second_max: None,
+            options_interval_s: None,
+        }
     }
+}
 
+impl Trunks {
     /// A peer.
     pub fn peer(&self, index: PeerIndex) -> Option<&Peer> {
         self.peers.get(index.0 as usize)

@@ -86,34 +86,17 @@ impl Route {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, SocketAddr};
-
-    use undertone_core::Policy;
+    use std::net::SocketAddr;
 
     use super::*;
     use crate::{
         sip::Transport,
-        trunk::{Listener, Pattern, Side},
+        trunk::{Listener, Pattern, Side, Sources},
     };
 
     fn peer(name: &str, host: u8) -> Peer {
-        let address = IpAddr::from([198, 51, 100, host]);
-        Peer {
-            name: name.into(),
-            side: Side::OffNet,
-            sources: vec![address],
-            target: SocketAddr::new(address, 5060),
-            transport: Transport::Udp,
-            certificate: None,
-            listener: 0,
-            media: 0,
-            learn: Policy::Latch,
-            dscp: None,
-            codecs: Vec::new(),
-            calls_max: None,
-            calls_per_second_max: None,
-            options_interval_s: Some(30),
-        }
+        let target = SocketAddr::from(([198, 51, 100, host], 5060));
+        Peer { options_interval_s: Some(30), ..Peer::new(name, Side::OffNet, target) }
     }
 
     /// Peers by name, each taking calls from all, and each a group of its own that a route from it goes to.
@@ -159,7 +142,7 @@ mod tests {
         let [pbx_2, spare, carrier] = [3, 2, 0].map(PeerIndex);
         assert_eq!(new.groups.iter().map(|it| it.members[0].peer).collect::<Vec<_>>(), [pbx_2, spare, carrier]);
         assert_eq!(new.routes.iter().map(|it| it.from[0]).collect::<Vec<_>>(), [pbx_2, spare, carrier]);
-        assert_eq!(new.peer_at([198, 51, 100, 9].into(), Transport::Udp), Some(carrier));
+        assert_eq!(Sources::of(&new).peer([198, 51, 100, 9].into(), Transport::Udp), Some(carrier));
         assert_eq!(new.route(pbx_2, "1", 0, |_| true), Some(("1".into(), vec![pbx_2])));
     }
 
@@ -170,7 +153,7 @@ mod tests {
         let carrier = PeerIndex(0);
         let expected = Peer { sources: Vec::new(), options_interval_s: None, ..peer("carrier", 1) };
         assert_eq!(new.peer(carrier), Some(&expected));
-        assert_eq!(new.peer_at([198, 51, 100, 1].into(), Transport::Udp), None);
+        assert_eq!(Sources::of(&new).peer([198, 51, 100, 1].into(), Transport::Udp), None);
         assert_eq!(new.route(carrier, "1", 0, |_| true), None);
         assert!(new.groups.iter().all(|group| group.members.iter().all(|member| member.peer != carrier)));
     }

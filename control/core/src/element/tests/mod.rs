@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use undertone_core::{Policy, Relay, StreamReport};
+use undertone_core::{Relay, StreamReport};
 
 use super::{Element, Event, Limits, Output};
 use crate::{
@@ -96,22 +96,7 @@ fn socket(text: &str) -> SocketAddr {
 }
 
 fn peer(name: &str, side: Side, at: &str) -> Peer {
-    Peer {
-        name: name.into(),
-        side,
-        sources: vec![socket(at).ip()],
-        target: socket(at),
-        transport: Transport::Udp,
-        certificate: None,
-        listener: 0,
-        media: 0,
-        learn: Policy::Latch,
-        dscp: None,
-        codecs: Vec::new(),
-        calls_max: None,
-        calls_per_second_max: None,
-        options_interval_s: None,
-    }
+    Peer::new(name, side, socket(at))
 }
 
 fn trunks() -> Trunks {
