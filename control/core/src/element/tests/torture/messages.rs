@@ -1,6 +1,6 @@
 //! The messages of RFC 4475, and a few like them, with a line feed for each line end.
 //!
-//! Their names are the RFC's. What is binary in them is put in by [`multipart`] and [`wide_range`].
+//! Long, because it is a collection, to be searched by name and not read. Their names are the RFC's. What is binary in them is put in by [`multipart`] and [`wide_range`].
 
 /// 3.1.1.1: folded everywhere, and yet a request like any other.
 pub(super) const WSINV: &str = r#"INVITE sip:vivekg@chair-dnrc.example.com;unknownparam SIP/2.0
