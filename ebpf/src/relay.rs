@@ -93,7 +93,7 @@ fn judge(packet: &Packet<'_>, arrival: &Arrival) -> Result<bool, Reason> {
     row.count(length as u32, now_ns);
     match media {
         Media::Rtp(rtp) => row.receive(&rtp, head.clock, now_ns),
-        Media::Rtcp => row.count_outside(),
+        Media::Rtcp | Media::Other => row.count_outside(),
     }
     Ok(is_rtp)
 }

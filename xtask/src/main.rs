@@ -7,6 +7,7 @@ mod bpf_toolchain;
 mod command;
 mod demo;
 mod ebpf;
+mod fuzz;
 mod lint;
 mod metadata;
 mod project;
@@ -39,6 +40,7 @@ enum Verb {
     Ebpf(ebpf::Options),
     Demo(demo::Options),
     Test(test::Options),
+    Fuzz(fuzz::Options),
     Lint(lint::Options),
     Bench(bench::Options),
 }
@@ -60,6 +62,7 @@ fn run(Cli { verbose, verb }: Cli) -> Result<()> {
         Verb::Ebpf(options) => ebpf::run(&options, &project),
         Verb::Demo(options) => demo::run(&options, &project),
         Verb::Test(options) => test::run(&options, &project),
+        Verb::Fuzz(options) => fuzz::run(&options, &project),
         Verb::Lint(options) => lint::run(&options, &project),
         Verb::Bench(options) => bench::run(&options, &project),
     }

@@ -1,12 +1,11 @@
 //! `cargo xtask test`: every check and every test.
 
-mod fuzz;
-
 use anyhow::Result;
 use clap::Args;
 
 use crate::command;
 use crate::ebpf;
+use crate::fuzz;
 use crate::lint;
 use crate::project::{Project, find_program, is_root};
 use crate::report::{Outcome, Summary};
@@ -47,7 +46,7 @@ pub(crate) fn run(options: &Options, project: &Project) -> Result<()> {
     summary.step("documentation tests", || {
         command::run(project.cargo().args(["test", "--workspace", "--doc"])).map(|()| Outcome::Done)
     });
-    fuzz::run(&mut summary, project);
+    fuzz::check(&mut summary, project);
     summary.step("programs", || programs(project));
     summary.step("tests", || tests(project, &[]));
     if !is_root() {

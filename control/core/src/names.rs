@@ -2,7 +2,7 @@
 
 use undertone_core::{Dscp, Kind, Policy};
 
-use crate::{sip::Transport, trunk::Side};
+use crate::{sdp::MediaKind, sip::Transport, trunk::Side};
 
 /// A value with a name.
 pub trait Named: Copy + PartialEq + 'static {
@@ -63,8 +63,18 @@ impl Named for Policy {
 
 impl Named for Kind {
     const WHAT: &'static str = "a kind of media";
-    const NAMES: &'static [(&'static str, Self)] =
-        &[("rtp", Self::Rtp), ("rtp-mux", Self::RtpMux), ("rtcp", Self::Rtcp)];
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("rtp", Self::Rtp),
+        ("rtp-mux", Self::RtpMux),
+        ("rtcp", Self::Rtcp),
+        ("dtls-srtp", Self::DtlsSrtp),
+        ("datagrams", Self::Datagrams),
+    ];
+}
+
+impl Named for MediaKind {
+    const WHAT: &'static str = "a media type";
+    const NAMES: &'static [(&'static str, Self)] = Self::NAMES;
 }
 
 impl Named for Transport {

@@ -83,7 +83,7 @@ impl Stream {
         let it = &report.statistics;
         let jitter_ms = f64::from(it.jitter_ns) / NS_PER_MS as f64;
         let loss = loss(it.packets, it.duplicates, it.lost);
-        let has_rtp = it.packets > 0 && report.kind != Kind::Rtcp;
+        let has_rtp = it.packets > 0 && report.kind.has_rtp();
         let copies = report.copies.iter().map(|(id, to)| CopyOf { id: id.0, to: monitor_port(*to) }).collect();
         Self {
             port: report.at,

@@ -84,7 +84,7 @@ reasons! {
     NotMedia = 13, Passed, "not-media";
     /// To a media address, outside its port range.
     OutsideRange = 14, Passed, "outside-range";
-    /// STUN, DTLS and other packets that RFC 7983 tells from RTP.
+    /// STUN, DTLS and other packets that RFC 7983 tells from RTP, on a port that does not relay them.
     NotRtp = 15, Passed, "not-rtp";
 
     /// To a media port that no stream uses.

@@ -15,6 +15,20 @@ pub enum Kind {
     RtpMux = 2,
     /// RTCP alone.
     Rtcp = 3,
+    /// RTP, RTCP, and whatever sets its keys up beside them: DTLS and STUN go from party to party as they came (RFC 5764).
+    DtlsSrtp = 4,
+    /// Anything, which is not looked at: T.38 fax over UDPTL, data.
+    Datagrams = 5,
+}
+
+impl Kind {
+    /// Every kind of media.
+    pub const ALL: [Self; 5] = [Self::Rtp, Self::RtpMux, Self::Rtcp, Self::DtlsSrtp, Self::Datagrams];
+
+    /// Whether there may be RTP in it, which is counted as such.
+    pub const fn has_rtp(self) -> bool {
+        matches!(self, Self::Rtp | Self::RtpMux | Self::DtlsSrtp)
+    }
 }
 
 /// Who may teach a port its source, when it is not who the SDP named.
@@ -29,6 +43,9 @@ pub enum Policy {
     /// Whoever sends valid RTP first.
     Latch = 2,
 }
+
+/// How many policies there are.
+const POLICIES: u32 = 3;
 
 /// The RTP clock rate of a stream, for jitter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -147,7 +164,7 @@ impl Via {
 pub struct Rule {
     /// What the port carries; [`Kind::Free`] when it is not in use.
     pub kind: Kind,
-    /// Who may teach it a source.
+    /// Who may teach it a source; nothing for a row that is not in use.
     pub policy: Policy,
     /// The stream's clock.
     pub clock: Clock,
@@ -182,12 +199,11 @@ impl Rule {
             Some(dscp) => 0x40 | dscp.bits() as u32,
             None => 0,
         };
-        self.kind as u32
-            | (self.policy as u32) << 2
-            | (self.clock as u32) << 4
-            | (self.forward as u32) << 7
-            | (self.divert as u32) << 8
-            | dscp << 9
+        let carries = match self.kind {
+            Kind::Free => 0,
+            kind => 1 + (kind as u32 - 1) * POLICIES + self.policy as u32,
+        };
+        carries | (self.clock as u32) << 4 | (self.forward as u32) << 7 | (self.divert as u32) << 8 | dscp << 9
     }
 }
 
@@ -209,15 +225,18 @@ impl Head {
     #[inline(always)]
     pub(crate) const fn unpack(flags: u32) -> Self {
         Self {
-            kind: match flags >> 16 & 3 {
+            // Five kinds of three policies, and the free row, are what four bits hold.
+            kind: match flags >> 16 & 0xf {
                 0 => Kind::Free,
-                1 => Kind::Rtp,
-                2 => Kind::RtpMux,
-                _ => Kind::Rtcp,
+                1..=3 => Kind::Rtp,
+                4..=6 => Kind::RtpMux,
+                7..=9 => Kind::Rtcp,
+                10..=12 => Kind::DtlsSrtp,
+                _ => Kind::Datagrams,
             },
-            policy: match flags >> 18 & 3 {
-                0 => Policy::Strict,
-                1 => Policy::SameHost,
+            policy: match flags >> 16 & 0xf {
+                0 | 1 | 4 | 7 | 10 | 13 => Policy::Strict,
+                2 | 5 | 8 | 11 | 14 => Policy::SameHost,
                 _ => Policy::Latch,
             },
             clock: match flags >> 20 & 7 {
@@ -276,8 +295,9 @@ mod tests {
 
     #[test]
     fn a_rule_survives_packing() {
-        for kind in [Kind::Free, Kind::Rtp, Kind::RtpMux, Kind::Rtcp] {
-            for policy in [Policy::Strict, Policy::SameHost, Policy::Latch] {
+        let kinds = Kind::ALL.map(|kind| (kind, &[Policy::Strict, Policy::SameHost, Policy::Latch][..]));
+        for (kind, policies) in kinds.into_iter().chain([(Kind::Free, &[Policy::Strict][..])]) {
+            for policy in policies.iter().copied() {
                 for clock in Clock::ALL {
                     for dscp in [None, Dscp::new(0), Dscp::new(46), Dscp::new(63)] {
                         for bits in 0..4 {

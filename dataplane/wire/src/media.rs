@@ -16,22 +16,28 @@ pub enum Media {
     Rtp(Rtp),
     /// RTCP.
     Rtcp,
+    /// What a port of its kind relays without a look.
+    Other,
 }
 
 impl Media {
     /// Tells what the `length` bytes from `offset` on are, on a port that carries `kind`.
     ///
-    /// - [`Reason::NotRtp`]: for user space, by the first byte (RFC 7983 as updated by RFC 9443).
+    /// - [`Reason::NotRtp`]: for user space, by the first byte (RFC 7983 as updated by RFC 9443), unless the port relays
+    ///   that too.
     /// - [`Reason::BadRtp`]: claims to be RTP or RTCP, and is not.
     /// - [`Reason::WrongKind`]: valid, but not what this port carries.
     #[inline(always)]
     pub fn parse(frame: &impl Frame, offset: usize, length: usize, kind: Kind) -> Result<Self, Reason> {
+        if matches!(kind, Kind::Datagrams) {
+            return Ok(Self::Other);
+        }
         let first = match (length, frame.read::<1>(offset)) {
             (1.., Some([first])) => *first,
             _ => return Err(Reason::BadRtp),
         };
         if !(128..=191).contains(&first) {
-            return Err(Reason::NotRtp);
+            return if matches!(kind, Kind::DtlsSrtp) { Ok(Self::Other) } else { Err(Reason::NotRtp) };
         }
         if length < RTCP {
             return Err(Reason::BadRtp);
@@ -40,8 +46,8 @@ impl Media {
         // RFC 5761, section 4: these payload types are RTCP's.
         let is_rtcp = (192..=223).contains(&header[1]);
         match (is_rtcp, kind) {
-            (true, Kind::Rtcp | Kind::RtpMux) => parse_rtcp(header, length),
-            (false, Kind::Rtp | Kind::RtpMux) => parse_rtp(frame, offset, length),
+            (true, Kind::Rtcp | Kind::RtpMux | Kind::DtlsSrtp) => parse_rtcp(header, length),
+            (false, Kind::Rtp | Kind::RtpMux | Kind::DtlsSrtp) => parse_rtp(frame, offset, length),
             _ => Err(Reason::WrongKind),
         }
     }
@@ -110,9 +116,10 @@ mod tests {
     #[test]
     fn the_first_byte_says_whose_a_packet_is() {
         for first in 0..=255_u8 {
-            let result = parse(&with_first(first), Kind::RtpMux);
+            let [result, relayed] = [Kind::RtpMux, Kind::DtlsSrtp].map(|kind| parse(&with_first(first), kind));
             let is_media = (128..=191).contains(&first);
             assert_eq!(result == Err(Reason::NotRtp), !is_media, "{first}: {result:?}");
+            assert_eq!(relayed == Ok(Media::Other), !is_media, "{first}: {relayed:?}");
         }
     }
 
@@ -141,10 +148,19 @@ mod tests {
             (Kind::Rtp, Ok(()), Err(Reason::WrongKind)),
             (Kind::Rtcp, Err(Reason::WrongKind), Ok(())),
             (Kind::RtpMux, Ok(()), Ok(())),
+            (Kind::DtlsSrtp, Ok(()), Ok(())),
+            (Kind::Datagrams, Ok(()), Ok(())),
         ];
         for (kind, rtp_result, rtcp_result) in table {
             assert_eq!(parse(&RTP_PACKET, kind).map(|_| ()), rtp_result, "{kind:?}");
             assert_eq!(parse(&rtcp, kind).map(|_| ()), rtcp_result, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn datagrams_may_be_anything_even_nothing() {
+        for datagram in [&[][..], &[0x80], &RTP_PACKET] {
+            assert_eq!(parse(datagram, Kind::Datagrams), Ok(Media::Other));
         }
     }
 
@@ -155,8 +171,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_are_too_strange(packet in prop::collection::vec(any::<u8>(), 0..64), kind in 0..4_u8) {
-            let kind = [Kind::Free, Kind::Rtp, Kind::RtpMux, Kind::Rtcp][kind as usize];
+        fn no_bytes_are_too_strange(packet in prop::collection::vec(any::<u8>(), 0..64), kind in prop::sample::select(&Kind::ALL)) {
             let _ = parse(&packet, kind);
         }
     }

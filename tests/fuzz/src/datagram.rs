@@ -55,9 +55,9 @@ fn is_out_of_scope(packet: &SlicedPacket<'_>, reason: Reason) -> bool {
 }
 
 fn media(buffer: &Buffer, offset: usize, length: usize) {
-    for kind in [Kind::Free, Kind::Rtp, Kind::RtpMux, Kind::Rtcp] {
+    for kind in [Kind::Free].into_iter().chain(Kind::ALL) {
         if let Ok(Media::Rtp(rtp)) = Media::parse(buffer, offset, length, kind) {
-            assert!(matches!(kind, Kind::Rtp | Kind::RtpMux), "RTP on a port for {kind:?}");
+            assert!(kind.has_rtp(), "RTP on a port for {kind:?}");
             let other = RtpReader::new(&buffer.bytes()[offset..offset + length]).expect("RTP to others too");
             let number: u16 = other.sequence_number().into();
             assert_eq!((rtp.payload_type, rtp.sequence), (other.payload_type(), number));

@@ -219,7 +219,7 @@ impl RelayOf {
             sends: self.sends[which],
             dscp: self.dscp.and_then(Dscp::new),
         };
-        let kind = [Kind::Rtp, Kind::RtpMux, Kind::Rtcp, Kind::Free][usize::from(self.kind % 4)];
+        let kind = [Kind::Free].into_iter().chain(Kind::ALL).nth(usize::from(self.kind % 6)).unwrap_or_default();
         Relay { a: end(0), b: end(1), kind, clock: Clock::Hz8000 }
     }
 }

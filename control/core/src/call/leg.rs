@@ -77,7 +77,7 @@ impl Party {
         Self {
             flow,
             address: copy(request.header("From").as_deref()),
-            contact: request.address("Contact").map(|contact| contact.uri.to_bytes()),
+            contact: request.target(),
             // Those it names have put themselves on top one after another: the last is nearest to us.
             routes: request.record_routes(),
             cseq: request.cseq,
@@ -87,13 +87,7 @@ impl Party {
     /// The callee, from its answer. `routes` are those Record-Routes that stand between it and us, as they came.
     pub(crate) fn callee(response: &Response, flow: Flow, routes: &[Bytes]) -> Self {
         let routes = routes.iter().rev().cloned().collect();
-        Self {
-            flow,
-            address: copy(response.header("To").as_deref()),
-            contact: response.address("Contact").map(|contact| contact.uri.to_bytes()),
-            routes,
-            cseq: 0,
-        }
+        Self { flow, address: copy(response.header("To").as_deref()), contact: response.target(), routes, cseq: 0 }
     }
 }
 

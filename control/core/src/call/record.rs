@@ -72,7 +72,7 @@ pub struct StreamRecord {
     pub lost: u64,
     /// Jitter at the end, in milliseconds (RFC 3550).
     pub jitter_ms: f64,
-    /// Mean opinion score, 1 to 4.5; `None` when too little came to tell.
+    /// Mean opinion score, 1 to 4.5; `None` when too little came to tell, or it was not RTP.
     pub mos: Option<f64>,
 }
 
@@ -88,7 +88,8 @@ impl StreamRecord {
             bytes: it.bytes,
             lost: it.lost.into(),
             jitter_ms,
-            mos: (expected > 0).then(|| mos(Quality { loss: it.lost as f64 / expected as f64, jitter_ms })),
+            mos: (expected > 0 && report.kind.has_rtp())
+                .then(|| mos(Quality { loss: it.lost as f64 / expected as f64, jitter_ms })),
         }
     }
 }

@@ -6,10 +6,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use serde::{Deserialize, Serialize};
 use undertone_core::{Clock, Dscp, End, Kind, Policy, Relay};
 
 use super::{Media, Ports, Role, Snapshot, StreamRecord, snapshot::KeptLine};
-use crate::sdp::{Anchor, MediaLine, Options, Sdp, SdpError, Treatment, policy, policy::Where};
+use crate::sdp::{Anchor, MediaKind, MediaLine, Options, Sdp, SdpError, Transport, Treatment, policy, policy::Where};
 
 /// How media towards one party is handled.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub(crate) struct Manner {
     pub(crate) address: u8,
     pub(crate) learn: Policy,
     pub(crate) dscp: Option<Dscp>,
+    /// The media that offers to it keep; empty for all.
+    pub(crate) types: Vec<MediaKind>,
     /// Names of codecs that offers to it keep; empty for all.
     pub(crate) codecs: Vec<String>,
 }
@@ -28,6 +31,9 @@ pub enum Refusal {
     /// It cannot be read, or names what media cannot go to.
     #[error("{0}")]
     Description(#[from] SdpError),
+    /// An offer of lines of which none may be offered to the other party.
+    #[error("none of the media may be offered to the other party")]
+    Nothing,
     /// No port is free.
     #[error("no media port is free")]
     NoPort,
@@ -61,7 +67,9 @@ struct Line {
 pub(super) struct Target {
     pub(super) rtp: SocketAddr,
     pub(super) rtcp: SocketAddr,
+    /// RTCP comes to the port of RTP, or there is none.
     pub(super) mux: bool,
+    pub(super) carries: Carries,
     /// It wants nothing for now, and says so by an address that is none.
     pub(super) held: bool,
     pub(super) clock: Clock,
@@ -96,8 +104,13 @@ impl Session {
         let mut offered = Vec::with_capacity(sdp.media().len());
         for (index, line) in sdp.media().iter().enumerate() {
             let before = self.lines.get(index).and_then(|line| line.targets[from as usize]);
-            let is_wanted = is_relayed(line) && codecs.is_none_or(|codecs| line.has_any_of(codecs));
+            let is_passed = manner.types.is_empty() || manner.types.contains(&line.kind);
+            let is_wanted = is_relayed(line) && is_passed && codecs.is_none_or(|codecs| line.has_any_of(codecs));
             offered.push(if is_wanted { Some(Target::of(line, before, &ours)?) } else { None });
+        }
+        // An offer of nothing at all is one, and so is one that takes every line back.
+        if offered.iter().all(Option::is_none) && sdp.media().iter().any(|line| !line.is_rejected()) {
+            return Err(Refusal::Nothing);
         }
         let had = self.lines.len();
         self.lines.resize(had.max(offered.len()), Line::default());
@@ -211,7 +224,7 @@ impl Session {
             .flat_map(|running| [(Role::Caller, running.rtp.a.local), (Role::Callee, running.rtp.b.local)])
     }
 
-    /// How its streams have been.
+    /// How its streams of RTP have been, and how much came over the others.
     pub(crate) fn records(&self, media: &impl Media) -> Vec<StreamRecord> {
         let record = |(from, at)| Some(StreamRecord::new(from, &media.report(at)?));
         self.streams().filter_map(record).collect()
@@ -250,9 +263,43 @@ impl Session {
     }
 }
 
-/// Whether a line is one that goes through the data plane: RTP that is not rejected, and no second choice of another.
+/// Whether a line is one that goes through the data plane: on UDP, not rejected, and no second choice of another.
 fn is_relayed(line: &MediaLine<'_>) -> bool {
-    line.transport.is_rtp() && !line.is_rejected() && !line.is_alternative()
+    line.transport.is_udp() && !line.is_rejected() && !line.is_alternative()
+}
+
+/// What goes over a media line, as far as the data plane is concerned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Carries {
+    /// RTP, also such as only its parties can read, whose headers are plain (RFC 3711 §3.1).
+    #[default]
+    Rtp,
+    /// RTP with a handshake beside it.
+    DtlsSrtp,
+    /// Anything else.
+    Datagrams,
+}
+
+impl Carries {
+    const fn of(transport: Transport) -> Self {
+        match transport {
+            Transport::DtlsSavp | Transport::DtlsSavpf => Self::DtlsSrtp,
+            _ if transport.is_rtp() => Self::Rtp,
+            _ => Self::Datagrams,
+        }
+    }
+
+    /// What the port of the line carries, and the next one.
+    const fn kinds(self, mux: bool) -> (Kind, Option<Kind>) {
+        match (self, mux) {
+            (Self::Rtp, false) => (Kind::Rtp, Some(Kind::Rtcp)),
+            (Self::Rtp, true) => (Kind::RtpMux, None),
+            (Self::DtlsSrtp, false) => (Kind::DtlsSrtp, Some(Kind::DtlsSrtp)),
+            (Self::DtlsSrtp, true) => (Kind::DtlsSrtp, None),
+            (Self::Datagrams, _) => (Kind::Datagrams, None),
+        }
+    }
 }
 
 impl Target {
@@ -260,7 +307,8 @@ impl Target {
     fn of(line: &MediaLine<'_>, before: Option<Self>, ours: &[IpAddr]) -> Result<Self, SdpError> {
         let hz = line.formats.first().and_then(|format| format.codec).map(|codec| codec.clock_rate_hz);
         let clock = hz.and_then(Clock::from_hz).unwrap_or_default();
-        let mux = line.rtcp_mux;
+        let carries = Carries::of(line.transport);
+        let mux = line.rtcp_mux || carries == Carries::Datagrams;
         let there = policy::check_line(line, ours)?;
         match (there.media, before) {
             (Where::To(rtp), _) => {
@@ -268,7 +316,7 @@ impl Target {
                     Some(Where::To(rtcp)) => rtcp,
                     _ => next(rtp),
                 };
-                Ok(Self { rtp, rtcp, mux, held: false, clock })
+                Ok(Self { rtp, rtcp, mux, carries, held: false, clock })
             }
             (Where::Nowhere, Some(before)) => Ok(Self { held: true, ..before }),
             (Where::Nowhere, None) => {
@@ -277,7 +325,7 @@ impl Target {
                     Some(SocketAddr::V6(_)) => SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 9)),
                     _ => SocketAddr::from(([192, 0, 2, 1], 9)),
                 };
-                Ok(Self { rtp: nobody, rtcp: nobody, mux, held: true, clock })
+                Ok(Self { rtp: nobody, rtcp: nobody, mux, carries, held: true, clock })
             }
         }
     }
@@ -303,8 +351,10 @@ impl Line {
             kind,
             clock: callee.clock,
         };
-        let rtp = relay(if mux { Kind::RtpMux } else { Kind::Rtp }, false);
-        let rtcp = (!mux).then(|| relay(Kind::Rtcp, true));
+        // Parties that do not agree on what it is may send each other what they will.
+        let carries = if caller.carries == callee.carries { caller.carries } else { Carries::Datagrams };
+        let (rtp, rtcp) = carries.kinds(mux);
+        let (rtp, rtcp) = (relay(rtp, false), rtcp.map(|rtcp| relay(rtcp, true)));
         Some(Running { rtp, rtcp })
     }
 
@@ -312,7 +362,8 @@ impl Line {
     fn run(&mut self, manners: [&Manner; 2], media: &mut impl Media) -> Result<(), String> {
         let Some(wanted) = self.wanted(manners).filter(|wanted| self.running != Some(*wanted)) else { return Ok(()) };
         let Running { rtp, rtcp } = wanted;
-        if self.running.is_some_and(|running| running.rtp.kind != rtp.kind) {
+        let kinds = |running: &Running| (running.rtp.kind, running.rtcp.map(|rtcp| rtcp.kind));
+        if self.running.is_some_and(|running| kinds(&running) != kinds(&wanted)) {
             self.stop(media);
         }
         let mut put = |was: Option<Relay>, wanted: &Relay| match was {
@@ -322,11 +373,8 @@ impl Line {
         };
         put(self.running.map(|running| running.rtp), &rtp).map_err(|failure| failure.to_string())?;
         self.running = Some(Running { rtp, rtcp: self.running.and_then(|running| running.rtcp) });
-        let had = self.running.and_then(|running| running.rtcp);
-        match (&rtcp, had) {
-            (Some(rtcp), had) => put(had, rtcp).map_err(|failure| failure.to_string())?,
-            (None, Some(had)) => media.remove(had.a.local),
-            (None, None) => {}
+        if let Some(rtcp) = &rtcp {
+            put(self.running.and_then(|running| running.rtcp), rtcp).map_err(|failure| failure.to_string())?;
         }
         self.running = Some(wanted);
         Ok(())

@@ -8,7 +8,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use undertone_core::Clock;
 
-use super::{Call, Leg, Party, PartyName, Phase, Role, session::Target};
+use super::{
+    Call, Leg, Party, PartyName, Phase, Role,
+    session::{Carries, Target},
+};
 use crate::{
     sip::{Flow, Transport},
     time::Nanos,
@@ -60,6 +63,8 @@ pub(super) struct KeptTarget {
     rtp: SocketAddr,
     rtcp: SocketAddr,
     mux: bool,
+    #[serde(default)]
+    carries: Carries,
     held: bool,
     clock_hz: u32,
 }
@@ -163,14 +168,14 @@ impl KeptLeg {
 
 impl From<Target> for KeptTarget {
     fn from(target: Target) -> Self {
-        let Target { rtp, rtcp, mux, held, clock } = target;
-        Self { rtp, rtcp, mux, held, clock_hz: clock.hz() }
+        let Target { rtp, rtcp, mux, carries, held, clock } = target;
+        Self { rtp, rtcp, mux, carries, held, clock_hz: clock.hz() }
     }
 }
 
 impl From<KeptTarget> for Target {
     fn from(kept: KeptTarget) -> Self {
-        let KeptTarget { rtp, rtcp, mux, held, clock_hz } = kept;
-        Self { rtp, rtcp, mux, held, clock: Clock::from_hz(clock_hz).unwrap_or_default() }
+        let KeptTarget { rtp, rtcp, mux, carries, held, clock_hz } = kept;
+        Self { rtp, rtcp, mux, carries, held, clock: Clock::from_hz(clock_hz).unwrap_or_default() }
     }
 }

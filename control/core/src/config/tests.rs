@@ -279,7 +279,7 @@ fn wrong_relays_are_told_with_line_and_key() {
         (
             good_a,
             "b = { local = \"10.0.0.1:20002\", peer = \"10.9.0.2:4000\" }\nkind = \"srtp\"",
-            r#"line 8, `relay.kind`: expected a kind of media, found "srtp"; it is "rtp", "rtp-mux" or "rtcp""#.into(),
+            r#"line 8, `relay.kind`: expected a kind of media, found "srtp"; it is "rtp", "rtp-mux", "rtcp", "dtls-srtp" or "datagrams""#.into(),
         ),
     ];
     for (a, b, expected) in table {

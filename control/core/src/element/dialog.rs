@@ -33,9 +33,9 @@ impl<M: Media> Element<M> {
         leg.dialog.flow = flow;
         leg.dialog.cseq = leg.dialog.cseq.max(request.cseq);
         if is_target_refresh(request.method())
-            && let Some(contact) = request.address("Contact")
+            && let Some(target) = request.target()
         {
-            leg.dialog.contact = Some(contact.uri.to_bytes());
+            leg.dialog.contact = Some(target);
         }
         let back = call.leg(from.other()).dialog.flow;
         let onward = match self.next_hop(&request, back) {
@@ -119,9 +119,9 @@ impl<M: Media> Element<M> {
         if let Some(call) = self.calls.get_mut(&id)
             && (200..300).contains(&status)
             && is_target_refresh(&response.method)
-            && let Some(contact) = response.address("Contact")
+            && let Some(target) = response.target()
         {
-            call.leg_mut(from.other()).dialog.contact = Some(contact.uri.to_bytes());
+            call.leg_mut(from.other()).dialog.contact = Some(target);
         }
         let describes = status < 300 && (offered || is_invite && may_offer(&response));
         if describes && self.describe_response(id, from.other(), offered, &mut response).is_err() {

@@ -181,7 +181,8 @@ impl<M: Media> Element<M> {
 
 /// How media towards a peer's parties is handled.
 pub(super) fn manner(peer: &Peer) -> Manner {
-    Manner { address: peer.media, learn: peer.learn, dscp: peer.dscp, codecs: peer.codecs.clone() }
+    let (types, codecs) = (peer.media_types.clone(), peer.codecs.clone());
+    Manner { address: peer.media, learn: peer.learn, dscp: peer.dscp, types, codecs }
 }
 
 /// What a party is told whose description is refused.

@@ -85,8 +85,8 @@ impl<M: Media> Element<M> {
         if let Some(attempt) = call.setup.as_mut().and_then(|setup| setup.attempt.as_mut()) {
             attempt.timer_c = now + ring;
         }
-        if let Some(contact) = response.address("Contact") {
-            call.leg_mut(Role::Callee).dialog.contact = Some(contact.uri.to_bytes());
+        if let Some(target) = response.target() {
+            call.leg_mut(Role::Callee).dialog.contact = Some(target);
         }
         let offered = call.offered;
         let mut response = response.clone();

@@ -52,7 +52,15 @@ pub enum MediaKind {
     Audio,
     /// `video`.
     Video,
-    /// Fax (`image`), text, data, and anything unknown.
+    /// `image`: fax.
+    Image,
+    /// `text`: conversation as it is typed (RFC 4103).
+    Text,
+    /// `application`: data channels, floor control.
+    Application,
+    /// `message`: sessions of messages (RFC 4975).
+    Message,
+    /// Anything else.
     Other,
 }
 
@@ -281,12 +289,18 @@ fn formats<'a>(
 }
 
 impl MediaKind {
+    /// Those that have a name of their own (RFC 8866 §5.14).
+    pub const NAMES: &'static [(&'static str, Self)] = &[
+        ("audio", Self::Audio),
+        ("video", Self::Video),
+        ("image", Self::Image),
+        ("text", Self::Text),
+        ("application", Self::Application),
+        ("message", Self::Message),
+    ];
+
     fn read(text: Piece<'_>) -> Self {
-        match text.bytes {
-            _ if text.is("audio") => Self::Audio,
-            _ if text.is("video") => Self::Video,
-            _ => Self::Other,
-        }
+        Self::NAMES.iter().find(|(name, _)| text.is(name)).map_or(Self::Other, |(_, kind)| *kind)
     }
 }
 

@@ -59,7 +59,8 @@ impl Sdp<'_> {
     ///
     /// An anchored line has our address in every `c=` it has, or in one that it gets where the session's does not
     /// fit; our port in `m=`, alone where there were several; and ours in `a=rtcp`. A null address stays null, in
-    /// the family of ours. The session's `c=` becomes ours with the first line that is anchored, and lines that are
+    /// the family of ours. An `o=` of the other IP version names our address too, because some refuse what they could not
+    /// reach, and stays the session's name for being the same each time (RFC 8866 §5.2). The session's `c=` becomes ours with the first line that is anchored, and lines that are
     /// kept get the old one for themselves.
     pub fn rewrite(&self, treatments: &[Treatment], options: &Options<'_>) -> Vec<u8> {
         let treatment = |(index, line)| effective(line, treatments.get(index).copied().unwrap_or_default(), options);
@@ -67,6 +68,15 @@ impl Sdp<'_> {
         let session = self.session_address(&plan);
         let mut edits = Vec::new();
         self.edit_session(session, options, &mut edits);
+        if let Some(ours) = Self::first_anchor(&plan) {
+            edits.extend(
+                self.lines
+                    .get(..self.session.lines)
+                    .unwrap_or_default()
+                    .iter()
+                    .find_map(|line| origin_edit(line, ours)),
+            );
+        }
         for (line, treatment) in self.media.iter().zip(&plan) {
             let lines = self.lines.get(line.lines.clone()).unwrap_or_default();
             let mut section = Section { sdp: self, line, lines, session, edits: &mut edits };
@@ -103,6 +113,14 @@ impl Sdp<'_> {
         edits.extend(lines.iter().filter_map(|line| removal(line, options)));
     }
 
+    /// The first address of ours.
+    fn first_anchor(plan: &[Treatment]) -> Option<IpAddr> {
+        plan.iter().find_map(|treatment| match treatment {
+            Treatment::Anchor(anchor) => Some(anchor.address),
+            _ => None,
+        })
+    }
+
     /// How the description ends its lines.
     fn line_end(&self) -> &[u8] {
         self.lines.first().and_then(Line::line_end).unwrap_or(b"\r\n")
@@ -137,6 +155,15 @@ fn in_full(address: IpAddr) -> String {
 fn connection_edit(line: &Line<'_>, address: IpAddr) -> Option<Edit> {
     let connection = (line.letter == Some(b'c')).then(|| Connection::read(line.value))?.ok()?;
     edit_of(&connection, address)
+}
+
+/// Puts `ours` into a line, if that is an `o=` with an address of the other IP version.
+fn origin_edit(line: &Line<'_>, ours: IpAddr) -> Option<Edit> {
+    let mut tokens = (line.letter == Some(b'o')).then(|| line.value.tokens().skip(3))?;
+    let [network, version, address] = [tokens.next()?, tokens.next()?, tokens.next()?];
+    let other = if ours.is_ipv4() { "IP6" } else { "IP4" };
+    let span = network.span().start..address.end();
+    (network.is("IN") && version.is(other)).then(|| Edit::new(span, in_full(ours)))
 }
 
 fn edit_of(connection: &Connection<'_>, address: IpAddr) -> Option<Edit> {

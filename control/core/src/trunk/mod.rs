@@ -19,7 +19,7 @@ pub use self::{
     route::{Group, Member, Route},
     sources::Sources,
 };
-use crate::sip::Transport;
+use crate::{sdp::MediaKind, sip::Transport};
 
 /// A peer's place in [`Trunks::peers`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -81,6 +81,8 @@ pub struct Peer {
     pub learn: Policy,
     /// The code point of media to its parties.
     pub dscp: Option<Dscp>,
+    /// The media that offers to it keep; empty for all.
+    pub media_types: Vec<MediaKind>,
     /// Names of codecs that offers to it keep; empty for all.
     pub codecs: Vec<String>,
     /// Calls with it at a time.
@@ -111,6 +113,7 @@ impl Peer {
             media: 0,
             learn: Policy::Latch,
             dscp: None,
+            media_types: Vec::new(),
             codecs: Vec::new(),
             calls_max: None,
             calls_per_second_max: None,

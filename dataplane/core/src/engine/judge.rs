@@ -55,7 +55,7 @@ impl<'a, M: Memory> Tables<'a, M> {
         row.count(length as u32, arrival.now_ns);
         match media {
             Media::Rtp(rtp) => row.receive(&rtp, head.clock, arrival.now_ns),
-            Media::Rtcp => row.count_outside(),
+            Media::Rtcp | Media::Other => row.count_outside(),
         }
         Ok(judged)
     }

@@ -116,6 +116,11 @@ impl Bed {
         })
     }
 
+    /// Waits until so many packets counted for a reason; sockets add them up at the end of a turn.
+    pub(crate) fn wait_for_reason(&self, reason: Reason, packets: u64) -> Result<()> {
+        wait_for("packets to count for their reason", SOON, || (self.reason(reason) == packets).then_some(()))
+    }
+
     /// How many packets counted for a reason.
     pub(crate) fn reason(&self, reason: Reason) -> u64 {
         let reasons = self.plane.reasons().expect("counters can be read");

@@ -121,7 +121,7 @@ fn a_held_stream_is_still_copied(path: PathChoice) -> Result<()> {
     let packets = Stream::pcmu(1).numbered(50);
     call.caller.send_at_full_rate(&packets, call.relay.a.local)?;
     monitor.wait_for_packets(50, SOON)?;
-    assert_eq!(bed.reason(Reason::CopiedOnly), 50);
+    bed.wait_for_reason(Reason::CopiedOnly, 50)?;
     assert!(call.agent.received().is_empty());
     Ok(())
 }

@@ -18,6 +18,8 @@ on_every_path!(
     rtcp_is_relayed_on_a_port_of_its_own,
     rtcp_is_relayed_among_rtp_and_changes_nothing_that_is_counted_of_it,
     what_is_not_media_is_for_user_space_and_for_no_party,
+    a_handshake_beside_media_goes_from_party_to_party_and_from_no_stranger,
+    datagrams_are_relayed_without_a_look,
 );
 
 const SSRC: u32 = 7;
@@ -34,7 +36,7 @@ fn rtcp_is_relayed_on_a_port_of_its_own(path: PathChoice) -> Result<()> {
         control.caller.send(&packet, control.relay.a.local)?;
         media.exchange(&speech(20))?;
         control.exchange(&(0..20).map(sender_report).collect::<Vec<_>>())?;
-        assert_eq!(bed.reason(Reason::WrongKind), wrong + 2);
+        bed.wait_for_reason(Reason::WrongKind, wrong + 2)?;
         let counted = |call: &Call| Ok(bed.wait_for_count(call.relay.a.local, 20)?.statistics);
         for statistics in [counted(&media)?, counted(&control)?] {
             assert_eq!((statistics.packets, statistics.invalid, statistics.lost), (20, 1, 0));
@@ -80,9 +82,7 @@ fn what_is_not_media_is_for_user_space_and_for_no_party(path: PathChoice) -> Res
                 sent.push((from.local(), datagram));
             }
         }
-        wait_for("what is not media to be counted", SOON, || {
-            (bed.reason(Reason::NotRtp) == not_rtp + sent.len() as u64).then_some(())
-        })?;
+        bed.wait_for_reason(Reason::NotRtp, not_rtp + sent.len() as u64)?;
         if let Some(user_space) = user_space {
             let received = user_space.wait_for_packets(sent.len(), SOON)?;
             let mut received: Vec<_> = received.into_iter().map(|packet| (packet.from, packet.bytes)).collect();
@@ -97,6 +97,47 @@ fn what_is_not_media_is_for_user_space_and_for_no_party(path: PathChoice) -> Res
         let statistics = bed.wait_for_count(at, media.len() as u64)?.statistics;
         assert_eq!((statistics.packets, statistics.invalid, statistics.strangers), (media.len() as u64, 0, 0));
         assert_eq!(bed.reason(Reason::NotRtp), not_rtp + sent.len() as u64);
+    }
+    Ok(())
+}
+
+fn a_handshake_beside_media_goes_from_party_to_party_and_from_no_stranger(path: PathChoice) -> Result<()> {
+    let bed = Bed::new(path)?;
+    for (family, port) in [(Family::V4, 20_000), (Family::V6, 20_010)] {
+        let call = bed.call_of(Kind::DtlsSrtp, family, port)?;
+        let keyed: Vec<_> = not_media().into_iter().chain(speech(20)).chain([sender_report(1)]).collect();
+        call.exchange(&keyed)?;
+        let stranger = bind(&bed.lab.monitor, family)?;
+        not_media().iter().try_for_each(|datagram| stranger.send(datagram, call.relay.a.local))?;
+        wait_for("strangers to be counted", SOON, || {
+            let strangers = bed.plane.report(call.relay.a.local).map(|report| report.statistics.strangers);
+            (strangers.ok() == Some(not_media().len() as u64)).then_some(())
+        })?;
+        for end in [&call.relay.a, &call.relay.b] {
+            let statistics = bed.wait_for_count(end.local, keyed.len() as u64)?.statistics;
+            assert_eq!((statistics.ssrc, statistics.payload_type, statistics.ssrc_changes), (SSRC, Some(0), 0));
+            assert_eq!(
+                (statistics.lost, statistics.duplicates, statistics.reordered, statistics.invalid),
+                (0, 0, 0, 0)
+            );
+        }
+        assert_eq!(bed.reason(Reason::NotRtp), 0);
+    }
+    Ok(())
+}
+
+fn datagrams_are_relayed_without_a_look(path: PathChoice) -> Result<()> {
+    let bed = Bed::new(path)?;
+    for (family, port) in [(Family::V4, 20_000), (Family::V6, 20_010)] {
+        let call = bed.call_of(Kind::Datagrams, family, port)?;
+        // UDPTL begins with a sequence number (ITU-T T.38 §9), which looks like anything: here like RTP, and like none.
+        let udptl = |number: u16| [number.to_be_bytes().as_slice(), &[6, 0xc0, 1, 0x80, 0, 0]].concat();
+        let sent: Vec<_> = not_media().into_iter().chain([0, 1, 0x8000, 0x80c8, 0xffff].map(udptl)).collect();
+        call.exchange(&sent)?;
+        for end in [&call.relay.a, &call.relay.b] {
+            let statistics = bed.wait_for_count(end.local, sent.len() as u64)?.statistics;
+            assert_eq!((statistics.payload_type, statistics.lost, statistics.invalid), (None, 0, 0));
+        }
     }
     Ok(())
 }

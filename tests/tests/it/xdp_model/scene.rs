@@ -118,7 +118,7 @@ pub(super) fn hops() -> impl Strategy<Value = Hop> {
 }
 
 fn streams() -> impl Strategy<Value = Stream> {
-    let kind = prop_oneof![5 => Just(Kind::Rtp), 5 => Just(Kind::RtpMux), 1 => Just(Kind::Rtcp), 1 => Just(Kind::Free)];
+    let kind = prop_oneof![5 => Just(Kind::Rtp), 5 => Just(Kind::RtpMux), 5 => prop::sample::select(&Kind::ALL), 1 => Just(Kind::Free)];
     (kind, [party_ends(), party_ends()]).prop_map(|(kind, ends)| Stream { kind, ends })
 }
 

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     config::{Media, document::Placed, section::Section, values as plain},
+    sdp::MediaKind,
     sip::Transport,
     trunk::{Listener, Peer, PeerIndex, Side},
 };
@@ -59,6 +60,8 @@ fn read_one(section: &Section<'_>, name: Option<String>, sources: &mut Sources, 
     let ways = Ways::read(section, transport, addresses.first().map(|first| first.value), around);
     let learn = section.or_default("learn", plain::named::<Policy>, Policy::Latch);
     let dscp = section.optional("dscp", plain::dscp).map(|dscp| dscp.value);
+    let types =
+        section.filled_list("media-types", "leave the key out to let all media pass", plain::named::<MediaKind>);
     let codecs = section.filled_list("codecs", "leave the key out to let every codec pass", values::codec);
     let calls_max = section.optional("calls", plain::integer(1..=CALLS_MAX)).map(|calls| calls.value);
     let certificate = section.optional("certificate", values::certificate_name);
@@ -80,6 +83,7 @@ fn read_one(section: &Section<'_>, name: Option<String>, sources: &mut Sources, 
         media: ways.media?,
         learn: learn?,
         dscp,
+        media_types: types.into_iter().map(|kind| kind.value).collect(),
         codecs: codecs.into_iter().map(|codec| codec.value).collect(),
         calls_max,
         calls_per_second_max: rate.map(|rate| rate.value),

@@ -4,6 +4,7 @@ mod answers;
 mod calls;
 mod dialogs;
 mod failures;
+mod media;
 mod routes;
 mod simulation;
 mod torture;

@@ -53,7 +53,7 @@ fn a_rejected_line_has_no_destination() {
     let [audio, image] = sdp.media() else { panic!("{:?}", sdp.media()) };
     assert!(audio.is_rejected() && !audio.receives());
     assert_eq!((audio.destination, audio.rtcp), (None, None));
-    assert_eq!((image.kind, image.transport, image.is_rejected()), (MediaKind::Other, Transport::Udptl, false));
+    assert_eq!((image.kind, image.transport, image.is_rejected()), (MediaKind::Image, Transport::Udptl, false));
     assert_eq!((image.destination, image.rtcp), (Some(socket("192.0.2.40:16384")), None));
     assert_eq!(image.formats[0].payload_type, None);
 }

@@ -76,10 +76,30 @@ fn keys_and_order_stay_where_a_phone_has_them() {
 #[test]
 fn the_type_of_an_address_changes_with_it() {
     let new = rewritten(V6, &[pair("192.0.2.10", 20_000)], RELAY);
-    let expected = V6.replace("c=IN IP6 2001:db8:1::5", "c=IN IP4 192.0.2.10").replace("audio 30000", "audio 20000");
+    let expected = V6.replace("=IN IP6 2001:db8:1::5", "=IN IP4 192.0.2.10").replace("audio 30000", "audio 20000");
+    let expected = expected.replace("1 1 IN IP6 2001:db8:1::5", "1 1 IN IP4 192.0.2.10");
     assert_eq!(new, expected.replace("rtcp:30001 IN IP6 2001:db8:1::5", "rtcp:20001 IN IP4 192.0.2.10"));
     let new = rewritten(PBX, &[pair("2001:db8::10", 20_000)], RELAY);
-    assert!(new.contains("\r\nc=IN IP6 2001:db8::10\r\n") && new.contains("o=- 1287391 1287391 IN IP4 198.51.100.20"));
+    assert!(new.contains("\r\nc=IN IP6 2001:db8::10\r\n") && new.contains("o=- 1287391 1287391 IN IP6 2001:db8::10"));
+}
+
+#[test]
+fn an_origin_that_is_reachable_or_no_address_stays() {
+    let body =
+        |origin: &str| format!("v=0\r\no={origin}\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n");
+    for (origin, expected) in [
+        ("- 1 2 IN IP4 192.0.2.1", "- 1 2 IN IP6 2001:db8::10"),
+        ("-  1 2 in ip4  pbx.example ", "-  1 2 IN IP6 2001:db8::10 "),
+        ("- 1 2 IN IP6 2001:db8::5", "- 1 2 IN IP6 2001:db8::5"),
+        ("- 1 2 IN IP5 x", "- 1 2 IN IP5 x"),
+        ("- 1 2 ATM IP4 x", "- 1 2 ATM IP4 x"),
+        ("- 1 2 IN IP4", "- 1 2 IN IP4"),
+        ("", ""),
+    ] {
+        let new = rewritten(&body(origin), &[pair("2001:db8::10", 20_000)], RELAY);
+        assert_eq!(new.lines().nth(1), Some(&*format!("o={expected}")));
+    }
+    assert_eq!(rewritten(&body("- 1 2 IN IP6 ::1"), &[Treatment::Keep], RELAY), body("- 1 2 IN IP6 ::1"));
 }
 
 #[test]
@@ -87,7 +107,8 @@ fn a_null_address_stays_null_in_the_family_of_ours() {
     let new = rewritten(HOLD, &[pair("192.0.2.10", 20_000)], RELAY);
     assert_eq!(new, HOLD.replace("22334", "20000"));
     let new = rewritten(HOLD, &[pair("2001:db8::10", 20_000)], RELAY);
-    assert_eq!(new, HOLD.replace("22334", "20000").replace("IP4 0.0.0.0", "IP6 ::"));
+    let expected = HOLD.replace("22334", "20000").replace("IP4 0.0.0.0", "IP6 ::");
+    assert_eq!(new, expected.replace("IP4 192.0.2.9", "IP6 2001:db8::10"));
     let own = "m=audio 4000 RTP/AVP 0\nc=IN IP6 hold.invalid\na=rtcp:9 IN IP6 ::\n";
     let new = rewritten(own, &[pair("2001:db8::10", 20_000)], RELAY);
     assert_eq!(new, own.replace("4000", "20000").replace(":9 ", ":20001 "));

@@ -37,8 +37,9 @@ impl Common {
             return Err(reason);
         }
         let via = headers.typed::<Via>().ok_or("Missing Via")?.map_err(|_| "Bad Via")?;
-        // A proxy writes them anew, which it could not.
-        if headers.get_all(&HeaderName::Via).any(|via| via.raw_value().contains(&0)) {
+        // A proxy writes them anew, which it could not; and in brackets, which have no place in one, a comma parts nothing.
+        let is_odd = |byte: &u8| matches!(byte, 0 | b'<' | b'>');
+        if headers.get_all(&HeaderName::Via).any(|via| via.raw_value().iter().any(is_odd)) {
             return Err("Bad Via");
         }
         let cseq = headers.typed::<CSeq>().ok_or("Missing CSeq")?.map_err(|_| "Bad CSeq")?;
@@ -58,10 +59,20 @@ where
 {
     let value = headers.value(name).ok_or(missing)?;
     match headers.typed::<H>() {
+        // A tag that is none would hide the one that an answer adds.
+        Some(Ok(address)) if *name == HeaderName::To && has_empty_tag(&address) => Err(bad),
         Some(Ok(address)) => Ok(address.tag().map(Bytes::copy_from_slice).unwrap_or_default()),
         _ if is_quotation_open(&value) => Err(bad),
-        _ => Ok(loose_tag(&value).map(Bytes::copy_from_slice).unwrap_or_default()),
+        _ => match loose_tag(&value) {
+            Some(&[]) if *name == HeaderName::To => Err(bad),
+            tag => Ok(tag.map(Bytes::copy_from_slice).unwrap_or_default()),
+        },
     }
+}
+
+fn has_empty_tag(address: &Address) -> bool {
+    let mut tags = address.params.iter().filter(|param| param.name.eq_ignore_ascii_case(b"tag"));
+    tags.any(|tag| tag.value.as_ref().is_none_or(|value| value.is_empty()))
 }
 
 /// Whether a quoted string begins in it and does not end.
@@ -77,9 +88,10 @@ fn is_quotation_open(value: &[u8]) -> bool {
 /// The `tag` parameter behind the last `>`.
 fn loose_tag(value: &[u8]) -> Option<&[u8]> {
     let behind = value.iter().rposition(|byte| *byte == b'>').map_or(value, |at| value.get(at..).unwrap_or_default());
-    behind.split(|byte| *byte == b';').find_map(|param| {
-        let (name, tag) = param.trim_ascii().split_at_checked(4)?;
-        name.eq_ignore_ascii_case(b"tag=").then_some(tag)
+    behind.split(|byte| *byte == b';').skip(1).find_map(|param| {
+        let mut halves = param.splitn(2, |byte| *byte == b'=').map(<[u8]>::trim_ascii);
+        halves.next().filter(|name| name.eq_ignore_ascii_case(b"tag"))?;
+        Some(halves.next().unwrap_or_default())
     })
 }
 
@@ -196,6 +208,18 @@ macro_rules! read_headers {
             pub fn address(&self, name: &str) -> Option<Address> {
                 let value = self.header(name)?;
                 Address::parse_list(&value, "address").ok()?.into_iter().next()
+            }
+
+            /// Where its sender wants the requests of a dialog: the URI of its Contact as a Request-URI may be, without
+            /// headers (RFC 3261 §12.2.1.1, §19.1.1).
+            pub fn target(&self) -> Option<Bytes> {
+                let mut uri = self.address("Contact")?.uri;
+                let headers = uri.headers().into_iter().flat_map(sipx::Params::iter);
+                let names: Vec<_> = headers.map(|header| String::from_utf8_lossy(header.name()).into_owned()).collect();
+                for name in names {
+                    uri.remove_header(&name);
+                }
+                (!uri.has_headers()).then(|| uri.to_bytes())
             }
 
             /// The URIs of the Record-Route values, the topmost first.

@@ -74,7 +74,7 @@ impl Request {
         let contact = party.contact.clone().unwrap_or_else(nameless);
         let mut routes = party.routes.clone();
         let mut target = contact.clone();
-        if routes.first().is_some_and(|first| !is_loose(first)) {
+        if routes.first().is_some_and(is_strict) {
             // A strict router wants to be asked itself (RFC 3261 §12.2.1.1).
             target = routes.remove(0);
             routes.push(contact);
@@ -128,9 +128,10 @@ impl Request {
     }
 }
 
-/// Whether the URI of a Route is that of a loose router.
-fn is_loose(uri: &Bytes) -> bool {
-    Uri::parse(uri.clone()).is_ok_and(|uri| uri.params().is_some_and(|params| params.contains("lr")))
+/// Whether the URI of a Route is that of a strict router, and can be a Request-URI.
+fn is_strict(uri: &Bytes) -> bool {
+    let is_loose = |uri: &Uri| uri.params().is_some_and(|params| params.contains("lr"));
+    Uri::parse(uri.clone()).is_ok_and(|uri| !is_loose(&uri) && !uri.has_headers())
 }
 
 fn copy(headers: &Headers, name: &HeaderName, out: &mut Vec<u8>) {

@@ -7,6 +7,7 @@ use undertone_abi::{Kind, Reason};
 pub(super) enum Media {
     Rtp(Heard),
     Rtcp,
+    Other,
 }
 
 /// What a stream's quality is judged by.
@@ -19,10 +20,13 @@ pub(super) struct Heard {
 
 /// What `payload` is, on a port that carries `kind`.
 pub(super) fn classify(payload: &[u8], kind: Kind) -> Result<Media, Reason> {
+    if kind == Kind::Datagrams {
+        return Ok(Media::Other);
+    }
     let first = *payload.first().ok_or(Reason::BadRtp)?;
     // RFC 7983: 128 to 191 is RTP and RTCP, all else belongs to STUN, DTLS and others.
     if !(128..=191).contains(&first) {
-        return Err(Reason::NotRtp);
+        return if kind == Kind::DtlsSrtp { Ok(Media::Other) } else { Err(Reason::NotRtp) };
     }
     // The shortest of them is an empty receiver report.
     if payload.len() < 8 {

@@ -7,6 +7,7 @@ use undertone_core::{Dscp, Policy};
 use super::*;
 use crate::{
     config::Config,
+    sdp::MediaKind,
     trunk::{Group, Member, Pattern, Peer, PeerIndex, Route, Side},
 };
 
@@ -53,6 +54,7 @@ fn the_example_has_every_key() {
         media: 0,
         learn: Policy::Latch,
         dscp: Dscp::new(46),
+        media_types: vec![MediaKind::Audio, MediaKind::Image],
         codecs: vec!["PCMA".into(), "PCMU".into()],
         calls_max: Some(100),
         calls_per_second_max: Some(10),
