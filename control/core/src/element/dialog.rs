@@ -25,7 +25,7 @@ impl<M: Media> Element<M> {
         mut request: Request,
         named: Option<CallId>,
     ) {
-        let Some((id, from)) = self.dialog_of(&request, peer, named) else {
+        let Some((id, from)) = self.dialog_of(&request, &flow, peer, named) else {
             return self.refuse(now, flow, &request, &Answer::new(481));
         };
         let Some(call) = self.calls.get_mut(&id) else { return };
@@ -65,10 +65,19 @@ impl<M: Media> Element<M> {
     }
 
     /// The call that a request is in, as our Route says, and which party sends it. `None` where it has no business there.
-    fn dialog_of(&self, request: &Request, peer: PeerIndex, named: Option<CallId>) -> Option<(CallId, Role)> {
+    fn dialog_of(
+        &self,
+        request: &Request,
+        flow: &Flow,
+        peer: PeerIndex,
+        named: Option<CallId>,
+    ) -> Option<(CallId, Role)> {
         let call = self.calls.get(&named?).filter(|call| call.sip_call_id == request.call_id)?;
         let from = call.sender(&request.from_tag)?;
-        (call.leg(from).peer == peer).then_some((call.id, from))
+        let of = call.leg(from).peer;
+        // The address may have become another peer's since the call began.
+        let was_there = || self.trunks.peer(of).is_some_and(|peer| peer.is_at(flow.remote.ip()));
+        (of == peer || was_there()).then_some((call.id, from))
     }
 
     /// A request that leads nowhere. One that ends the call ends it all the same.
@@ -82,9 +91,9 @@ impl<M: Media> Element<M> {
     }
 
     /// ACK of a 2xx: passed on, with the answer to an offer that the 2xx made.
-    pub(super) fn acknowledge(&mut self, peer: PeerIndex, mut request: Request) {
+    pub(super) fn acknowledge(&mut self, flow: Flow, peer: PeerIndex, mut request: Request) {
         let Ok(named) = self.take_routes(&mut request) else { return };
-        let Some((id, from)) = self.dialog_of(&request, peer, named) else { return };
+        let Some((id, from)) = self.dialog_of(&request, &flow, peer, named) else { return };
         let Some(call) = self.calls.get(&id).filter(|_| request.max_forwards != Some(0)) else { return };
         let back = call.leg(from.other()).dialog.flow;
         let Ok(onward) = self.next_hop(&request, back) else { return };

@@ -38,11 +38,11 @@ use crate::{
     call::{Call, CallId, Media, Phase, Ports, Record, Role, Snapshot},
     sip::{
         Flow, Transport,
-        message::{Malformed, Message},
+        message::{Malformed, Message, Method},
         transaction::{ClientId, Clients, Sending, ServerId, Servers},
     },
     time::Nanos,
-    trunk::{Peer, PeerIndex, Rate, Sources, Trunks},
+    trunk::{Peer, PeerIndex, Rate, Source, Sources, Trunks},
 };
 
 /// What the shell is to do.
@@ -155,6 +155,15 @@ pub struct Element<M> {
     outputs: VecDeque<Output>,
 }
 
+/// Whether a message is neither of a call that runs nor an answer.
+fn begins(message: &Result<Message, Malformed>) -> bool {
+    match message {
+        Ok(Message::Request(request)) => request.to_tag.is_none() && *request.method() != Method::Cancel,
+        Ok(Message::Response(_)) => false,
+        Err(_) => true,
+    }
+}
+
 /// What is known of a peer beside its configuration.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PeerState {
@@ -197,7 +206,13 @@ impl<M: Media> Element<M> {
 
     /// The peer that messages from an address are of. Nobody else's are taken.
     pub fn peer_at(&self, source: IpAddr, transport: Transport) -> Option<&Peer> {
-        self.trunks.peer(self.sources.peer(source, transport)?)
+        self.trunks.peer(self.source(source, transport)?.peer)
+    }
+
+    /// Whose messages from an address are. A place that a peer has left is one as long as the peer has calls.
+    fn source(&self, address: IpAddr, transport: Transport) -> Option<Source> {
+        let source = self.sources.peer(address, transport)?;
+        (!source.is_past || self.calls_of(source.peer) > 0).then_some(source)
     }
 
     /// Takes a message in, the whole of a datagram. A stranger's is counted, and not read.
@@ -211,8 +226,9 @@ impl<M: Media> Element<M> {
 
     /// Takes a message in that was read already, from a stream.
     pub fn receive_parsed(&mut self, now: Nanos, flow: Flow, message: Result<Message, Malformed>) {
-        match self.sources.peer(flow.remote.ip(), flow.transport) {
-            Some(peer) => self.sort(now, flow, peer, message),
+        match self.source(flow.remote.ip(), flow.transport) {
+            Some(source) if source.is_past && begins(&message) => self.counters.strangers += 1,
+            Some(source) => self.sort(now, flow, source.peer, message),
             None => self.counters.strangers += 1,
         }
         self.flush();

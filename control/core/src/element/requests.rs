@@ -37,7 +37,7 @@ impl<M: Media> Element<M> {
         let arrived = self.servers.receive(&request, flow, now, &mut self.sendings);
         match arrived {
             Arrived::Absorbed => {}
-            Arrived::Ack => self.acknowledge(peer, request),
+            Arrived::Ack => self.acknowledge(flow, peer, request),
             Arrived::Cancel(server, serves) => self.cancelled(now, flow, &request, server, serves),
             Arrived::LateCancel => self.refuse(now, flow, &request, &Answer::new(200)),
             Arrived::New => {

@@ -17,7 +17,7 @@ pub use self::{
     limit::Rate,
     number::{NumberError, Pattern},
     route::{Group, Member, Route},
-    sources::Sources,
+    sources::{Source, Sources},
 };
 use crate::{sdp::MediaKind, sip::Transport};
 
@@ -67,6 +67,8 @@ pub struct Peer {
     pub side: Side,
     /// Addresses that its messages come from; none for a [former](Self::is_former) one.
     pub sources: Vec<IpAddr>,
+    /// Addresses that its messages came from before the configuration changed: calls that run are still at them.
+    pub past_sources: Vec<IpAddr>,
     /// Where our requests to it go.
     pub target: SocketAddr,
     /// How they go.
@@ -106,6 +108,7 @@ impl Peer {
             name: name.into(),
             side,
             sources: vec![target.ip()],
+            past_sources: Vec::new(),
             target,
             transport: Transport::Udp,
             certificate: None,

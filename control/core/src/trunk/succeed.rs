@@ -1,6 +1,9 @@
 //! Taking the place of earlier trunks while calls run.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    net::IpAddr,
+};
 
 use super::{Group, Member, Peer, PeerIndex, Route, Trunks};
 
@@ -8,8 +11,9 @@ impl Trunks {
     /// These trunks in place of the `old` ones, whose calls run on: a peer that was there by this name keeps its index.
     ///
     /// Peers that are gone stay where they are as [former](Peer::is_former) ones, so that what is known of a running
-    /// call's leg still holds: they have their name, and no call comes from them or goes to them. Listeners are those
-    /// of before, or the numbers that former peers have of them mean others.
+    /// call's leg still holds: they have their name, and no call comes from them or goes to them. Where a peer was before is
+    /// kept too, for the calls that it has there. Listeners are those of before, or the numbers that former peers have of
+    /// them mean others.
     #[must_use]
     pub fn succeed(&self, old: &Self) -> Self {
         let mut peers: Vec<Peer> = old.peers.iter().map(Peer::to_former).collect();
@@ -54,6 +58,10 @@ fn take_place(peer: &Peer, was: Option<&usize>, peers: &mut Vec<Peer>, gone: &mu
     let is_full = peers.len() > u16::MAX as usize;
     let place = was.copied().or_else(|| is_full.then(|| gone.0.pop()).flatten()).unwrap_or(peers.len());
     match peers.get_mut(place) {
+        Some(there) if was.is_some() => {
+            let past_sources = there.past_beside(&peer.sources);
+            *there = Peer { past_sources, ..peer.clone() };
+        }
         Some(there) => *there = peer.clone(),
         None => peers.push(peer.clone()),
     }
@@ -67,7 +75,22 @@ impl Peer {
     }
 
     fn to_former(&self) -> Self {
-        Self { sources: Vec::new(), options_interval_s: None, ..self.clone() }
+        let past_sources = self.past_beside(&[]);
+        Self { sources: Vec::new(), past_sources, options_interval_s: None, ..self.clone() }
+    }
+
+    /// Whether messages of it come from an address, or did.
+    pub fn is_at(&self, source: IpAddr) -> bool {
+        [&self.sources, &self.past_sources].into_iter().flatten().any(|address| *address == source.to_canonical())
+    }
+
+    /// Where it is or was, but for where it is now.
+    fn past_beside(&self, now: &[IpAddr]) -> Vec<IpAddr> {
+        let all = self.sources.iter().chain(&self.past_sources).filter(|address| !now.contains(address));
+        let mut past: Vec<_> = all.copied().collect();
+        past.sort_unstable();
+        past.dedup();
+        past
     }
 }
 
@@ -91,7 +114,7 @@ mod tests {
     use super::*;
     use crate::{
         sip::Transport,
-        trunk::{Listener, Pattern, Side, Sources},
+        trunk::{Listener, Pattern, Side, Source, Sources},
     };
 
     fn peer(name: &str, host: u8) -> Peer {
@@ -138,11 +161,14 @@ mod tests {
         let old = trunks(&[("carrier", 1), ("pbx", 2), ("spare", 3)]);
         let new = trunks(&[("pbx-2", 5), ("spare", 3), ("carrier", 9)]).succeed(&old);
         assert_eq!(names(&new), [("carrier", false), ("pbx", true), ("spare", false), ("pbx-2", false)]);
-        assert_eq!(new.peers[0], peer("carrier", 9), "with what is new of it");
+        let past_sources = vec![[198, 51, 100, 1].into()];
+        assert_eq!(new.peers[0], Peer { past_sources, ..peer("carrier", 9) }, "with what is new of it");
         let [pbx_2, spare, carrier] = [3, 2, 0].map(PeerIndex);
         assert_eq!(new.groups.iter().map(|it| it.members[0].peer).collect::<Vec<_>>(), [pbx_2, spare, carrier]);
         assert_eq!(new.routes.iter().map(|it| it.from[0]).collect::<Vec<_>>(), [pbx_2, spare, carrier]);
-        assert_eq!(Sources::of(&new).peer([198, 51, 100, 9].into(), Transport::Udp), Some(carrier));
+        let source = |host| Sources::of(&new).peer([198, 51, 100, host].into(), Transport::Udp);
+        assert_eq!(source(9), Some(Source { peer: carrier, is_past: false }));
+        assert_eq!(source(1), Some(Source { peer: carrier, is_past: true }));
         assert_eq!(new.route(pbx_2, "1", 0, |_| true), Some(("1".into(), vec![pbx_2])));
     }
 
@@ -151,9 +177,14 @@ mod tests {
         let old = trunks(&[("carrier", 1), ("pbx", 2)]);
         let new = trunks(&[("pbx", 2)]).succeed(&old);
         let carrier = PeerIndex(0);
-        let expected = Peer { sources: Vec::new(), options_interval_s: None, ..peer("carrier", 1) };
+        let past_sources = vec![[198, 51, 100, 1].into()];
+        let expected = Peer { sources: Vec::new(), past_sources, options_interval_s: None, ..peer("carrier", 1) };
         assert_eq!(new.peer(carrier), Some(&expected));
-        assert_eq!(Sources::of(&new).peer([198, 51, 100, 1].into(), Transport::Udp), None);
+        let source = |trunks: &Trunks| Sources::of(trunks).peer([198, 51, 100, 1].into(), Transport::Udp);
+        assert_eq!(source(&new), Some(Source { peer: carrier, is_past: true }));
+        let taken = trunks(&[("pbx", 2), ("carrier-2", 1)]).succeed(&new);
+        assert_eq!(source(&taken), Some(Source { peer: PeerIndex(2), is_past: false }), "whose the address is now");
+        assert!(taken.peers[0].is_at([198, 51, 100, 1].into()), "its calls are known by it all the same");
         assert_eq!(new.route(carrier, "1", 0, |_| true), None);
         assert!(new.groups.iter().all(|group| group.members.iter().all(|member| member.peer != carrier)));
     }
@@ -164,7 +195,9 @@ mod tests {
         let second = trunks(&[("pbx", 2)]).succeed(&first);
         let third = trunks(&[("pbx", 2), ("new", 3), ("carrier", 4)]).succeed(&second);
         assert_eq!(names(&third), [("carrier", false), ("pbx", false), ("new", false)]);
-        assert_eq!(third.peers[0], peer("carrier", 4));
+        assert_eq!(third.peers[0], Peer { past_sources: vec![[198, 51, 100, 1].into()], ..peer("carrier", 4) });
+        let fourth = first.succeed(&third);
+        assert_eq!(fourth.peers[0], Peer { past_sources: vec![[198, 51, 100, 4].into()], ..peer("carrier", 1) });
     }
 
     #[test]

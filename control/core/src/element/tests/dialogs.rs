@@ -118,6 +118,61 @@ fn either_party_may_update_a_call_and_both_at_once_may_not() {
 }
 
 #[test]
+fn a_call_outlives_its_peers_place_in_the_configuration() {
+    let (removed, renamed, moved) = (trunks_without(0), trunks_with(|peer| peer.name = "trunk".into()), {
+        let elsewhere = socket("198.51.100.99:5060");
+        trunks_with(|peer| (peer.target, peer.sources) = (elsewhere, vec![elsewhere.ip()]))
+    });
+    for (what, new) in [("removed", removed), ("renamed", renamed), ("moved", moved)] {
+        let mut bench = Bench::new();
+        let (_, answer) = call_up(&mut bench);
+        let next = new.succeed(&trunks());
+        bench.element.set_trunks(Arc::new(next), Limits::default(), bench.now);
+        bench.send(CARRIER, Draft { body: sdp("198.51.100.7:4300"), ..within("INVITE", "r", 2, &answer) }.text());
+        let asked = bench.request(PBX);
+        bench.send(PBX, reply(&asked, 200, "bob", PBX, &sdp("203.0.113.7:6000")));
+        assert_eq!(bench.response(CARRIER).status(), 200, "{what}: its requests are answered");
+        bench.send(CARRIER, within("ACK", "ra", 2, &answer).text());
+        assert_eq!(*bench.request(PBX).method(), Method::Ack, "{what}");
+
+        let before = bench.element.counters().strangers;
+        let options = Draft { method: "OPTIONS", body: String::new(), ..invite("o") }.text();
+        let other = Draft { call: "call-2", ..invite("2") }.text();
+        let news = [other.as_str(), options.as_str(), "INVITE broken"];
+        news.iter().for_each(|message| bench.send(CARRIER, message));
+        let strangers = bench.element.counters().strangers - before;
+        if what != "renamed" {
+            assert_eq!((strangers, bench.heard(CARRIER).len()), (3, 0), "{what}: what begins there is a stranger's");
+        }
+        bench.heard(CARRIER);
+        bench.heard(PBX);
+        bench.send(CARRIER, within("BYE", "b", 3, &answer).text());
+        let bye = bench.request(PBX);
+        bench.send(PBX, reply(&bye, 200, "bob", PBX, ""));
+        assert_eq!((bench.response(CARRIER).status(), bench.records.len()), (200, 1), "{what}");
+        let late = within("INFO", "late", 4, &answer).text();
+        bench.send(CARRIER, late);
+        assert_eq!(bench.heard(CARRIER).is_empty(), what != "renamed", "{what}: its last call is over");
+    }
+}
+
+/// The trunks without one of the peers, and what names it.
+fn trunks_without(peer: usize) -> Trunks {
+    let mut trunks = trunks();
+    trunks.peers.remove(peer);
+    trunks.groups = Vec::new();
+    trunks.routes = Vec::new();
+    trunks
+}
+
+/// The trunks with another carrier.
+fn trunks_with(change: impl Fn(&mut Peer)) -> Trunks {
+    let mut trunks = trunks();
+    change(&mut trunks.peers[0]);
+    trunks
+}
+
+#[test]
 fn an_offer_that_nobody_answers_does_not_keep_others_out() {
     for ending in ["nothing", "no description", "failure"] {
         let mut bench = Bench::new();

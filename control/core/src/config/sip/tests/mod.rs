@@ -47,6 +47,7 @@ fn the_example_has_every_key() {
         name: "carrier".into(),
         side: Side::OffNet,
         sources: vec![[198, 51, 100, 1].into(), [198, 51, 100, 2].into()],
+        past_sources: Vec::new(),
         target: socket("198.51.100.1:5060"),
         transport: Transport::Udp,
         certificate: None,
