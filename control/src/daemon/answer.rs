@@ -79,15 +79,25 @@ impl Daemon {
 
     fn add_relay(&self, relay: Relay, rtcp: bool) -> Result<Vec<String>, Refusal> {
         let companion = companion(&relay, rtcp)?;
-        self.dataplane.add(&relay).map_err(|error| refused(&error))?;
+        self.add_to_dataplane(&relay).map_err(|error| refused(&error))?;
         if let Some(companion) = companion
-            && let Err(error) = self.dataplane.add(&companion)
+            && let Err(error) = self.add_to_dataplane(&companion)
         {
             // It was added a moment ago; nothing else can have removed it.
             let _ = self.dataplane.remove(relay.a.local);
             return Err(refused(&error));
         }
         Ok(done("added the relay", &relay, companion.as_ref()))
+    }
+
+    /// Adds a relay that is no call's. A port that a call has taken for an offer is in use, though nothing is there yet.
+    pub(super) fn add_to_dataplane(&self, relay: &Relay) -> Result<(), PlaneError> {
+        let sip = self.sip.borrow();
+        let is_of_call = |at: &SocketAddr| sip.as_ref().is_some_and(|sip| sip.with(|element| element.is_of_call(*at)));
+        match [relay.a.local, relay.b.local].into_iter().find(is_of_call) {
+            Some(port) => Err(PlaneError::PortInUse { port }),
+            None => self.dataplane.add(relay),
+        }
     }
 
     fn change_relay(&self, relay: Relay, rtcp: bool) -> Result<Vec<String>, Refusal> {

@@ -112,7 +112,7 @@ impl Daemon {
         match step {
             Step::Remove { at } => self.dataplane.remove(*at),
             Step::Change(relay) => self.dataplane.change(relay),
-            Step::Add(relay) => self.dataplane.add(relay),
+            Step::Add(relay) => self.add_to_dataplane(relay),
             Step::AddCopy { at, to } => self.dataplane.add_copy(*at, MonitorPort::Network(*to)).map(drop),
             Step::RemoveCopy { at, id, .. } => self.dataplane.remove_copy(*at, *id),
             Step::Divert { at, on } => self.dataplane.set_divert(*at, *on),

@@ -41,6 +41,11 @@ impl Ports {
         self.addresses.get_mut(index as usize)?.free.pop_front()
     }
 
+    /// How many pairs the address number `index` has left.
+    pub fn free(&self, index: u8) -> usize {
+        self.addresses.get(index as usize).map_or(0, |address| address.free.len())
+    }
+
     /// Takes a certain pair, as a call that goes on from before has it. False when somebody has it.
     pub fn claim(&mut self, ip: IpAddr, port: u16) -> bool {
         let Some(address) = self.addresses.iter_mut().find(|address| address.ip == ip) else { return false };

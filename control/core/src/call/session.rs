@@ -95,6 +95,7 @@ impl Session {
         body: &[u8],
         manners: [&Manner; 2],
         ports: &mut Ports,
+        media: &impl Media,
     ) -> Result<Vec<u8>, Refusal> {
         let sdp = Sdp::parse(body)?;
         let manner = manners[from.other() as usize];
@@ -117,7 +118,7 @@ impl Session {
         for (line, offered) in self.lines.iter_mut().zip(&offered) {
             line.offered = *offered;
         }
-        if let Err(refusal) = self.take_ports(manners, ports) {
+        if let Err(refusal) = self.take_ports(manners, ports, media) {
             self.withdraw(ports);
             return Err(refusal);
         }
@@ -216,6 +217,12 @@ impl Session {
         failures
     }
 
+    /// Whether a media port, or the one beside it, is one of its.
+    pub(crate) fn has_port(&self, at: SocketAddr) -> bool {
+        let pair = SocketAddr::new(at.ip(), at.port() & !1);
+        self.lines.iter().flat_map(|line| line.ports).any(|port| port == Some(pair))
+    }
+
     /// The ports that streams arrive at, with whose they are.
     pub fn streams(&self) -> impl Iterator<Item = (Role, SocketAddr)> + '_ {
         self.lines
@@ -231,7 +238,7 @@ impl Session {
     }
 
     /// Takes a pair of ports for each party of each line that has none.
-    fn take_ports(&mut self, manners: [&Manner; 2], ports: &mut Ports) -> Result<(), Refusal> {
+    fn take_ports(&mut self, manners: [&Manner; 2], ports: &mut Ports, media: &impl Media) -> Result<(), Refusal> {
         for line in self.lines.iter_mut().filter(|line| line.offered.is_some()) {
             for (port, manner) in line.ports.iter_mut().zip(manners) {
                 let ip = ports.address(manner.address).ok_or(Refusal::NoPort)?;
@@ -242,8 +249,7 @@ impl Session {
                     }
                 }
                 if port.is_none() {
-                    let taken = ports.take(manner.address).ok_or(Refusal::NoPort)?;
-                    *port = Some(SocketAddr::new(ip, taken));
+                    *port = Some(take_port(manner.address, ports, media).ok_or(Refusal::NoPort)?);
                 }
             }
         }
@@ -261,6 +267,19 @@ impl Session {
         };
         self.lines.iter().zip(wanted).map(treatment).collect()
     }
+}
+
+/// Takes a pair of ports on the address number `index`: the first at which no relay is that somebody added by hand.
+fn take_port(index: u8, ports: &mut Ports, media: &impl Media) -> Option<SocketAddr> {
+    let ip = ports.address(index)?;
+    for _ in 0..ports.free(index) {
+        let at = SocketAddr::new(ip, ports.take(index)?);
+        if media.report(at).is_none() && media.report(next(at)).is_none() {
+            return Some(at);
+        }
+        ports.give(ip, at.port());
+    }
+    None
 }
 
 /// Whether a line is one that goes through the data plane: on UDP, not rejected, and no second choice of another.

@@ -77,7 +77,7 @@ impl<M: Media> Element<M> {
                 failures.extend(failed);
                 Ok(sdp)
             } else {
-                session.make_offer(from, sdp, manners, ports)
+                session.make_offer(from, sdp, manners, ports, media)
             }
         })?;
         for failure in failures {

@@ -141,7 +141,8 @@ impl<M: Media> Element<M> {
         let mut request = (*setup.request).clone();
         let manners = [&manner(caller), &manner(&peer)];
         let session = &mut call.session;
-        let body = body_of!(&request).change(|sdp| session.make_offer(Role::Caller, sdp, manners, &mut self.ports))?;
+        let body = body_of!(&request)
+            .change(|sdp| session.make_offer(Role::Caller, sdp, manners, &mut self.ports, &self.media))?;
         if let Some(body) = body {
             request.set_body(body);
         }

@@ -307,6 +307,11 @@ impl<M: Media> Element<M> {
         self.ports.claim(at.ip(), at.port() & !1);
     }
 
+    /// Whether a media port, or the one beside it, is a call's.
+    pub fn is_of_call(&self, at: SocketAddr) -> bool {
+        self.calls.values().any(|call| call.session.has_port(at))
+    }
+
     /// How many pairs of media ports are in use, and how many there are.
     pub fn ports_used(&self) -> (usize, usize) {
         self.ports.used()

@@ -96,3 +96,19 @@ fn an_offer_that_takes_every_line_back_is_an_offer() {
     bench.send(PBX, reply(&offer, 200, "bob", PBX, &none("203.0.113.7:6000")));
     assert_eq!((bench.relays(), bench.element.ports_used().0), (vec![], 0));
 }
+
+#[test]
+fn a_port_that_was_given_out_by_hand_is_no_calls() {
+    let mut bench = Bench::new();
+    let mut other = Bench::new();
+    call_up(&mut other);
+    let mut by_hand = other.relays()[0];
+    by_hand.a.local.set_port(20_001);
+    by_hand.b.local.set_port(20_006);
+    bench.element.media_mut().add(&by_hand).expect("a free port");
+    call_up(&mut bench);
+    let at = |port| SocketAddr::from((MEDIA, port));
+    let of_call: Vec<u16> = (20_000..20_010).filter(|port| bench.element.is_of_call(at(*port))).collect();
+    assert_eq!(of_call, [20_002, 20_003, 20_004, 20_005]);
+    assert_eq!(bench.relays().len(), 3);
+}
