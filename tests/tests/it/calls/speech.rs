@@ -61,16 +61,21 @@ mod privileged {
 
     #[test]
     fn both_parties_hear_each_other_over_xdp_and_ipv4() -> Result<()> {
-        over_xdp(Family::V4)
+        over_xdp([Family::V4; 2])
     }
 
     #[test]
     fn both_parties_hear_each_other_over_xdp_and_ipv6() -> Result<()> {
-        over_xdp(Family::V6)
+        over_xdp([Family::V6; 2])
     }
 
-    fn over_xdp(family: Family) -> Result<()> {
-        let exchange = Plan::on(Ground::lab()?, [(family, Over::Udp); 2]).start()?;
+    #[test]
+    fn both_parties_hear_each_other_from_ipv4_to_ipv6() -> Result<()> {
+        over_xdp([Family::V4, Family::V6])
+    }
+
+    fn over_xdp(families: [Family; 2]) -> Result<()> {
+        let exchange = Plan::on(Ground::lab()?, families.map(|family| (family, Over::Udp))).start()?;
         converse(&exchange, [""; 2])?;
         exchange.assert_idle(1).map(drop)
     }
