@@ -212,6 +212,6 @@ fn trunks() -> Trunks {
             Group { name: "outside".into(), members: vec![member(0, 1)] },
         ],
         routes: vec![route(vec![PeerIndex(0)], 0), route(Vec::new(), 1)],
-        calls_max: None,
+        ..Trunks::default()
     }
 }

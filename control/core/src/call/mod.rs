@@ -159,6 +159,8 @@ pub(crate) struct Attempt {
     pub(crate) client: ClientId,
     /// When it has taken too long (timer C, RFC 3261 §16.6 step 11).
     pub(crate) timer_c: Nanos,
+    /// The tag of the callee that was heard of last.
+    pub(crate) heard: Option<bytes::Bytes>,
 }
 
 impl Call {

@@ -76,6 +76,7 @@ impl<M: Media> Element<M> {
     /// 18x: the callee is heard of.
     fn ring(&mut self, now: Nanos, id: CallId, response: &Response) {
         let ring = std::time::Duration::from_secs(self.limits.ring_s.into());
+        self.hear(id, response);
         let Some(call) = self.calls.get_mut(&id) else { return };
         let server = call.server;
         if call.phase == Phase::Trying {
@@ -118,6 +119,7 @@ impl<M: Media> Element<M> {
             self.decline(now, client, response);
             return self.fail(now, id, &answer_to(&refusal), Some(Role::Callee));
         }
+        self.hear(id, response);
         let party = self.callee(response, flow);
         let Some(call) = self.calls.get_mut(&id) else { return };
         if call.phase != Phase::Up {
