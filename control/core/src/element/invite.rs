@@ -117,10 +117,7 @@ impl<M: Media> Element<M> {
             let next = self.calls.get_mut(&id).and_then(|call| call.setup.as_mut()).map(|setup| setup.left.pop_front());
             match next {
                 None => return,
-                Some(None) => {
-                    let failure = self.calls.get(&id).and_then(|call| call.setup.as_ref()?.failure).unwrap_or(503);
-                    return self.fail(now, id, &Answer::new(failure), None);
-                }
+                Some(None) => return self.fail_by_best(now, id),
                 Some(Some(peer)) => match self.try_peer(now, id, peer) {
                     Ok(true) => return,
                     Ok(false) => {}

@@ -4,13 +4,15 @@
 //! [`deadline`](Element::deadline) is over, and after each of them [`poll`](Element::poll) until there is nothing more to
 //! do. Time and randomness are arguments; the data plane is asked through [`Media`].
 //!
-//! Where to read: `requests` sorts what comes in; `invite` begins a call and tries peers; `responses` is what comes back;
+//! Where to read: `requests` sorts what comes in; `invite` begins a call and tries peers; `responses` is what comes back, and
+//! `failover` what is done where that is a failure;
 //! `dialog` is everything within a call; `identities` follows who its parties are; `cancel` and `hangup` end one; `health` asks peers whether they are well.
 
 mod bodies;
 mod cancel;
 mod counters;
 mod dialog;
+mod failover;
 mod hangup;
 mod health;
 mod identities;
