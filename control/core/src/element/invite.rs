@@ -87,7 +87,7 @@ impl<M: Media> Element<M> {
         let callee = Leg {
             peer: from,
             side: caller.side,
-            party: PartyName { number: dialled.clone(), ..PartyName::default() },
+            party: PartyName { number: identity::normalised(&dialled), ..PartyName::default() },
             tag: None,
             user: identity::user_of(&to),
             dialog: Party { address: to, routes: Vec::new(), contact: None, cseq: 0, ..caller.dialog.clone() },

@@ -10,13 +10,13 @@ pub(crate) fn plain(bytes: &[u8]) -> String {
 }
 
 /// A number without visual separators (RFC 3966 §5.1.1), spaces and the parameters of its user. What is no number, like
-/// the name of a user, stays as it is.
+/// the name of a user, stays as it is, short and without control characters.
 pub fn normalised(text: &str) -> String {
-    let text = text.split(';').next().unwrap_or_default().trim();
+    let text = plain(text.split(';').next().unwrap_or_default().trim().as_bytes());
     let bare: String = text.chars().filter(|letter| !"-.() ".contains(*letter)).collect();
     let digits = bare.strip_prefix('+').unwrap_or(&bare);
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || b"*#".contains(&byte));
-    if is_number { bare } else { text.into() }
+    if is_number { bare } else { text }
 }
 
 #[cfg(test)]
@@ -34,6 +34,8 @@ mod tests {
             ("ann-1", "ann-1"),
             ("+", "+"),
             ("++49", "++49"),
+            ("1\r\n2", "12"),
+            ("\u{1b}[2Jx", "[2Jx"),
             ("", ""),
         ] {
             assert_eq!(normalised(text), number, "{text}");
