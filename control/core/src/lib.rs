@@ -2,13 +2,15 @@
 //!
 //! [`Config::parse`] turns the operator's file into typed values, or into a [`ConfigError`] that names lines and keys.
 //! [`reconcile`] compares the relays it asks for with those that run, and says what to do: [`Step`]s for the shell.
-//! [`sdp`] reads what parties say about their media, and puts our addresses in the place of theirs.
+//! [`identity`] says who the parties of a call are, by what is said in it and by the [`directory`]; [`sdp`] reads what parties say about their media, and puts our addresses in the place of theirs.
 
 #![forbid(unsafe_code)]
 
 pub mod call;
 pub mod config;
+pub mod directory;
 pub mod element;
+pub mod identity;
 pub mod names;
 pub mod reconcile;
 pub mod sdp;

@@ -2,7 +2,7 @@
 
 use undertone_core::{Dscp, Kind, Policy};
 
-use crate::{sdp::MediaKind, sip::Transport, trunk::Side};
+use crate::{directory::UserRole, sdp::MediaKind, sip::Transport, trunk::Side};
 
 /// A value with a name.
 pub trait Named: Copy + PartialEq + 'static {
@@ -87,6 +87,18 @@ impl Named for Side {
     const NAMES: &'static [(&'static str, Self)] = &[("on-net", Self::OnNet), ("off-net", Self::OffNet)];
 }
 
+impl Named for UserRole {
+    const WHAT: &'static str = "a role";
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("user", Self::User),
+        ("call-center-supervisor", Self::CallCenterSupervisor),
+        ("office-manager", Self::OfficeManager),
+        ("site-manager", Self::SiteManager),
+        ("administrator", Self::Administrator),
+        ("auditor", Self::Auditor),
+    ];
+}
+
 /// The code points that have a name: RFC 2474, 2597, 3246, 5865 and 8622.
 const DSCP_NAMES: &[(&str, u8)] = &[
     ("cs0", 0),
@@ -148,6 +160,7 @@ mod tests {
         round_trips::<Kind>();
         round_trips::<Transport>();
         round_trips::<Side>();
+        round_trips::<UserRole>();
         assert!(Transport::ALL.into_iter().all(|transport| Named::name(transport) == transport.key()));
         assert_eq!(Policy::all_names(), r#""strict", "same-host" or "latch""#);
     }

@@ -12,6 +12,8 @@ use crate::{
 };
 
 /// Show the calls: who speaks with whom, through which peers, and for how long
+///
+/// A party is shown by its extension where it has one. The number, and where it is said who it is, are in the JSON.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -58,8 +60,10 @@ fn view(calls: &[CallView]) -> String {
     lines(&table).join("\n") + "\n"
 }
 
+/// The extension of a party that has one, else its number, and the name.
 fn party(it: &PartyView) -> String {
-    match (it.number.as_str(), it.name.as_str()) {
+    let number = if it.extension.is_empty() { &it.number } else { &it.extension };
+    match (number.as_str(), it.name.as_str()) {
         (number, "") => number.to_owned(),
         ("", name) => name.to_owned(),
         (number, name) => format!("{number} ({name})"),
@@ -72,18 +76,19 @@ mod tests {
 
     #[test]
     fn a_call_is_a_row() {
-        let party = |peer: &str, number: &str, name: &str| PartyView {
+        let party = |peer: &str, number: &str, extension: &str, name: &str| PartyView {
             peer: peer.into(),
-            side: "on-net".into(),
             number: number.into(),
+            extension: extension.into(),
             name: name.into(),
+            ..PartyView::default()
         };
         let call = CallView {
             id: "00c0ffee00c0ffee".into(),
             phase: "up".into(),
             dialled: "100".into(),
-            caller: party("carrier", "+4930", "Ann"),
-            callee: party("pbx", "100", ""),
+            caller: party("carrier", "+4930", "", "Ann"),
+            callee: party("pbx", "+4940100", "100", ""),
             age_ms: 70_000,
             up_ms: Some(61_000),
             sip_call_id: "x".into(),

@@ -80,13 +80,16 @@ fn summary(config: &Config, args: &Args) -> String {
     text
 }
 
-fn sip_rows(sip: &Sip) -> [(&'static str, String); 3] {
+fn sip_rows(sip: &Sip) -> [(&'static str, String); 6] {
     let trunks = &sip.trunks;
     let ours = trunks.peers.iter().filter(|peer| peer.side == Side::OnNet).count();
     [
         ("SIP addresses", listeners(sip).join(", ")),
         ("peers", format!("{} ({ours} on-net, {} off-net)", trunks.peers.len(), trunks.peers.len() - ours)),
         ("routes", trunks.routes.len().to_string()),
+        ("numbers", format!("{} entries of direct inward dialling", trunks.dids.ranges().len())),
+        ("users", format!("{} in {} groups", trunks.directory.users().len(), trunks.directory.groups().len())),
+        ("queues", trunks.directory.queues().len().to_string()),
     ]
 }
 
@@ -113,6 +116,10 @@ fn summary_json(config: &Config) -> serde_json::Value {
             "listen": listeners(sip),
             "peers": sip.trunks.peers.len(),
             "routes": sip.trunks.routes.len(),
+            "dids": sip.trunks.dids.ranges().len(),
+            "users": sip.trunks.directory.users().len(),
+            "user_groups": sip.trunks.directory.groups().len(),
+            "queues": sip.trunks.directory.queues().len(),
         })),
     })
 }
@@ -133,9 +140,12 @@ mod tests {
         let args = Args { config: "undertone.toml".into(), file_only: true, json: false };
         let text = summary(&config, &args);
         let expected = "  SIP addresses   udp:192.0.2.10:5060, tcp:192.0.2.10:5060, tls:192.0.2.10:5061, \
-                        udp:[2001:db8::10]:5060\n  peers           3 (1 on-net, 2 off-net)\n  routes          3\n";
+                        udp:[2001:db8::10]:5060\n  peers           3 (1 on-net, 2 off-net)\n  routes          3\n  \
+                        numbers         2 entries of direct inward dialling\n  users           2 in 1 groups\n  \
+                        queues          1\n";
         assert!(text.ends_with(expected), "{text}");
-        assert_eq!(summary_json(&config)["sip"]["routes"], 3);
+        let sip = &summary_json(&config)["sip"];
+        assert_eq!((&sip["routes"], &sip["users"], &sip["queues"]), (&json!(3), &json!(2), &json!(1)));
         config.sip = None;
         assert!(!summary(&config, &args).contains("SIP"));
         assert_eq!(summary_json(&config)["sip"], json!(null));

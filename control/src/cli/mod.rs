@@ -18,6 +18,7 @@ mod streams;
 #[cfg(test)]
 mod tests;
 mod unload;
+mod users;
 mod values;
 
 use std::path::PathBuf;
@@ -76,6 +77,7 @@ enum Command {
     Streams(streams::Args),
     Calls(calls::Args),
     Peers(peers::Args),
+    Users(users::Args),
     Hangup(calls::HangupArgs),
     Drain(drain::Args),
     Capture(capture::Args),
@@ -100,6 +102,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Command::Streams(args) => streams::run(&args, connect()?),
         Command::Calls(args) => calls::run(&args, connect()?),
         Command::Peers(args) => peers::run(&args, connect()?),
+        Command::Users(args) => users::run(&args, connect()?),
         Command::Hangup(args) => calls::hang_up(args, connect()?),
         Command::Drain(args) => drain::run(&args, connect()?),
         Command::Capture(args) => capture::run(&args, connect()?),

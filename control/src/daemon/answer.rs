@@ -18,6 +18,7 @@ impl Daemon {
             Request::Streams { ports } => return self.answer_streams(ports),
             Request::Calls => return self.calls().map_or_else(Answer::Error, Answer::Calls),
             Request::Peers => return self.peers().map_or_else(Answer::Error, Answer::Peers),
+            Request::Users => return self.users().map_or_else(Answer::Error, Answer::Users),
             Request::HangUp { call } => self.hang_up(call),
             Request::Drain { on } => self.drain(*on),
             Request::AddRelay { relay, rtcp } => self.add_relay(relay.into(), *rtcp),

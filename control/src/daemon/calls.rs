@@ -9,7 +9,7 @@ use undertone_control_core::{Config, call::CallId, trunk::PeerIndex};
 use super::Daemon;
 use crate::{
     failure::Failure,
-    protocol::{CallView, Code, PeerView, Refusal, side},
+    protocol::{CallView, Code, PeerView, Refusal, UserView, side},
     sip::{Book, Sip, now, take_up},
     storage::Storage,
 };
@@ -49,6 +49,11 @@ impl Daemon {
             wanted.trunks.peers.len(),
             wanted.trunks.routes.len()
         ));
+        let (directory, numbers) = (&wanted.trunks.directory, &wanted.trunks.dids);
+        if *directory != old.trunks.directory || *numbers != old.trunks.dids {
+            let (users, queues) = (directory.users().len(), directory.queues().len());
+            did.push(format!("new calls have {users} users and {queues} queues"));
+        }
         new.sip = Some(next);
         new
     }
@@ -89,6 +94,11 @@ impl Daemon {
                 (0..).zip(&element.trunks().peers).map(view).collect()
             })
         })
+    }
+
+    /// The users that there are.
+    pub(super) fn users(&self) -> Result<Vec<UserView>, Refusal> {
+        self.with_sip(|sip| sip.with(|element| UserView::all(&element.trunks().directory, element.calls())))
     }
 
     pub(super) fn hang_up(&self, call: &str) -> Result<Vec<String>, Refusal> {

@@ -10,7 +10,7 @@ use super::Daemon;
 use crate::{
     failure::Failure,
     http::{self, Appliance, CallsOfPeer, Measures, News, PhaseCounts, SipMeasures},
-    protocol::{CallView, Code, PeerView, Refusal},
+    protocol::{CallView, Code, PeerView, Refusal, UserView},
     sip::Sip,
 };
 
@@ -63,6 +63,10 @@ impl Appliance for Daemon {
 
     fn peers(&self) -> Result<Vec<PeerView>, Refusal> {
         self.peers()
+    }
+
+    fn users(&self) -> Result<Vec<UserView>, Refusal> {
+        self.users()
     }
 
     fn hang_up(&self, id: &str) -> Result<Vec<String>, Refusal> {

@@ -28,7 +28,7 @@ use super::{
     problem::Problem,
 };
 use crate::{
-    protocol::PeerView,
+    protocol::{PeerView, UserView},
     storage::{Filter, Reader, StorageError},
     when,
 };
@@ -40,8 +40,8 @@ const RECORDS_MAX: usize = 10_000;
 /// Readers of the database at a time, so that enough of the machine is left for calls.
 const READERS_MAX: usize = 2;
 
-const PATHS: &str = "there are /healthz, /readyz, /metrics, and below /api/v1: /calls, /calls/ID, /peers, /records, \
-    /records/ID, /events";
+const PATHS: &str = "there are /healthz, /readyz, /metrics, and below /api/v1: /calls, /calls/ID, /peers, /users, \
+    /records, /records/ID, /events";
 
 /// What handlers have.
 #[derive(Clone, Debug)]
@@ -75,6 +75,7 @@ pub(super) fn router(state: State, is_loopback: bool) -> Router {
         .route("/api/v1/calls", get(calls))
         .route("/api/v1/calls/{id}", get(call).delete(hang_up))
         .route("/api/v1/peers", get(peers))
+        .route("/api/v1/users", get(users))
         .route("/api/v1/records", get(records))
         .route("/api/v1/records/{id}", get(record))
         .route("/api/v1/events", get(follow::events))
@@ -128,6 +129,10 @@ async fn hang_up(Asked(state): Asked<State>, Path(id): Path<String>) -> Result<J
 
 async fn peers(Asked(state): Asked<State>) -> Result<Json<Vec<PeerView>>, Problem> {
     Ok(Json(state.desk.ask(|appliance| appliance.peers()).await??))
+}
+
+async fn users(Asked(state): Asked<State>) -> Result<Json<Vec<UserView>>, Problem> {
+    Ok(Json(state.desk.ask(|appliance| appliance.users()).await??))
 }
 
 /// Which records: as `undertone records` takes them.

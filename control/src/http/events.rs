@@ -48,6 +48,8 @@ pub(super) enum What {
     CallRinging { id: String, call: Option<CallView> },
     /// Its callee has answered.
     CallUp { id: String, call: Option<CallView> },
+    /// A party, caller or callee, turns out to be another one than was thought, or somebody else speaks now.
+    CallIdentity { id: String, party: &'static str, call: Option<CallView> },
     /// It is over.
     CallEnded { id: String, record: PastCall },
     /// A call was not taken. It never began.
@@ -119,6 +121,10 @@ fn what(sip: &Sip, event: &Event) -> What {
                 Phase::Ringing => What::CallRinging { id, call },
                 Phase::Up => What::CallUp { id, call },
             }
+        }
+        Event::Identity(id, role) => {
+            let call = sip.with(|element| Some(CallView::new(element.call(*id)?, element.trunks(), now().0)));
+            What::CallIdentity { id: id.to_string(), party: role.key(), call }
         }
         Event::Refused { peer, dialled, status, why } => {
             What::CallRefused { peer: name(*peer), dialled: dialled.clone(), status: *status, why: why.clone() }

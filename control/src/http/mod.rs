@@ -29,7 +29,7 @@ pub(crate) use self::{
 };
 use crate::{
     failure::Failure,
-    protocol::{CallView, PeerView, Refusal},
+    protocol::{CallView, PeerView, Refusal, UserView},
 };
 
 /// What can be asked of the daemon. Each is answered at once.
@@ -48,6 +48,9 @@ pub(crate) trait Appliance {
 
     /// The peers that there are.
     fn peers(&self) -> Result<Vec<PeerView>, Refusal>;
+
+    /// The users that there are.
+    fn users(&self) -> Result<Vec<UserView>, Refusal>;
 
     /// Ends a call. Says what was done.
     fn hang_up(&self, id: &str) -> Result<Vec<String>, Refusal>;

@@ -16,7 +16,7 @@ use super::{
     Appliance, Measures, News,
     events::{QUEUE, What},
 };
-use crate::protocol::{CallView, Code, PeerView, Refusal};
+use crate::protocol::{CallView, Code, PeerView, Refusal, UserView};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -62,6 +62,10 @@ impl Appliance for MadeUp {
 
     fn peers(&self) -> Result<Vec<PeerView>, Refusal> {
         self.sip(Vec::new())
+    }
+
+    fn users(&self) -> Result<Vec<UserView>, Refusal> {
+        self.sip(vec![UserView { name: "ann".into(), ..UserView::default() }])
     }
 
     fn hang_up(&self, id: &str) -> Result<Vec<String>, Refusal> {
@@ -133,6 +137,7 @@ fn whatever_cannot_be_served_is_told_with_the_way_out() {
             ("POST /healthz", 405, "POST is not taken at /healthz"),
             ("DELETE /api/v1/calls", 405, "DELETE is not taken at /api/v1/calls"),
             ("GET /api/v1/calls", 409, "this daemon takes no calls"),
+            ("GET /api/v1/users", 409, "this daemon takes no calls"),
             ("GET /api/v1/calls/x", 404, "there is no call x"),
             ("DELETE /api/v1/calls/x", 404, "there is no call x"),
             ("GET /api/v1/records/x", 404, "there is no record of a call x"),
@@ -151,6 +156,15 @@ fn whatever_cannot_be_served_is_told_with_the_way_out() {
             );
             assert!(json["try"].is_string(), "{request}: {body}");
         }
+    });
+}
+
+#[test]
+fn users_are_listed() {
+    with_server(Rc::new(MadeUp { has_sip: true, ..MadeUp::default() }), |address, _| async move {
+        let (status, body) = ask(address, "GET /api/v1/users").await;
+        let users: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+        assert_eq!((status, &users[0]["name"], &users[0]["calls"]), (200, &"ann".into(), &serde_json::json!([])));
     });
 }
 

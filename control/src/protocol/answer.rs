@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{CallView, PeerView, Status, Stream, VERSION};
+use super::{CallView, PeerView, Status, Stream, UserView, VERSION};
 
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +24,8 @@ pub(crate) enum Answer {
     Calls(Vec<CallView>),
     /// To [`Request::Peers`](super::Request::Peers).
     Peers(Vec<PeerView>),
+    /// To [`Request::Users`](super::Request::Users).
+    Users(Vec<UserView>),
     /// To [`Request::Capture`](super::Request::Capture): a pcap file follows.
     Capture {
         /// The media ports that are listened to.

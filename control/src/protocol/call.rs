@@ -31,8 +31,8 @@ pub(crate) struct CallView {
     pub(crate) streams: Vec<StreamOf>,
 }
 
-/// A party of a call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A party of a call. A text is empty where nothing is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PartyView {
     /// The peer that it is at.
     pub(crate) peer: String,
@@ -40,8 +40,16 @@ pub(crate) struct PartyView {
     pub(crate) side: String,
     /// Its number.
     pub(crate) number: String,
-    /// Its display name; empty without one.
+    /// Its extension.
+    pub(crate) extension: String,
+    /// Its display name, or that of the user.
     pub(crate) name: String,
+    /// The user whose extension it is.
+    pub(crate) user: String,
+    /// Whether it does not want the other party to know who it is.
+    pub(crate) private: bool,
+    /// Where that is said, by the words of the configuration.
+    pub(crate) source: String,
 }
 
 /// A stream of a call.
@@ -97,7 +105,11 @@ impl PartyView {
             peer: trunks.peer(leg.peer).map(|peer| peer.name.clone()).unwrap_or_default(),
             side: side(leg.side).into(),
             number: leg.party.number.clone(),
+            extension: leg.party.extension.clone(),
             name: leg.party.name.clone(),
+            user: leg.party.user.clone(),
+            private: leg.party.is_private,
+            source: leg.party.source.clone(),
         }
     }
 }

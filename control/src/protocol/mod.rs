@@ -18,6 +18,7 @@ mod status;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod user;
 mod words;
 
 #[cfg(test)]
@@ -30,6 +31,7 @@ pub(crate) use self::{
     request::{Request, decode_request, encode_request},
     status::{Adoption, InterfaceStatus, ReasonCount, Status, Usage},
     stream::Stream,
+    user::UserView,
 };
 
 /// The version of everything in this module. A change that an older side would misread counts it up.

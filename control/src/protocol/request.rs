@@ -68,6 +68,8 @@ pub(crate) enum Request {
     Calls,
     /// The SIP peers.
     Peers,
+    /// The users.
+    Users,
     /// End a call.
     HangUp {
         /// Its name.

@@ -41,6 +41,7 @@ fn requests() -> Vec<Request> {
         Request::Divert { port, on: true },
         Request::Calls,
         Request::Peers,
+        Request::Users,
         Request::HangUp { call: "00c0ffee00c0ffee".into() },
         Request::Drain { on: true },
         Request::Reload,
@@ -123,6 +124,7 @@ fn every_answer_survives_its_line() {
         Answer::Done { did: vec!["it".into()] },
         Answer::Status(Box::new(status)),
         Answer::Streams(vec![Stream::new(&report(), 0)]),
+        Answer::Users(vec![UserView { name: "ann".into(), ..UserView::default() }]),
         Answer::Capture { ports: vec![socket("192.0.2.10:20000")] },
         Answer::Error(Refusal::new(Code::NotFound, "no such\nstream").with_way_out("look again")),
     ];

@@ -199,6 +199,7 @@ impl Sip {
         };
         match event {
             Event::Call(call, phase) => debug!(%call, phase = phase.key(), "call"),
+            Event::Identity(call, role) => debug!(%call, party = role.key(), "party identified"),
             Event::Refused { peer, dialled, status, why } => {
                 info!(peer = name(*peer), dialled, status, why, "a call was not taken");
             }

@@ -14,7 +14,8 @@ pub(super) const CALL_COLUMNS: &str = "\
     id, began_at, ended_at, dialled, \
     caller_number, caller_name, caller_peer, caller_side, \
     callee_number, callee_name, callee_peer, callee_side, \
-    sip_call_id, rang_ms, answered_ms, duration_ms, status, cause, ended_by";
+    sip_call_id, rang_ms, answered_ms, duration_ms, status, cause, ended_by, \
+    caller_extension, caller_user, callee_extension, callee_user";
 /// Columns of [`PastStream`], likewise.
 pub(super) const STREAM_COLUMNS: &str = "sender, port, packets, bytes, lost, jitter_ms, mos";
 
@@ -56,10 +57,14 @@ pub(crate) struct PastCall {
 /// A party of a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct PastParty {
-    /// Its number or extension.
+    /// Its number.
     pub(crate) number: String,
-    /// Its display name.
+    /// Its extension; empty where it has none.
+    pub(crate) extension: String,
+    /// Its display name, or that of the user.
     pub(crate) name: String,
+    /// The user whose extension it is; empty where it is nobody's.
+    pub(crate) user: String,
     /// The peer that it was at; empty where none was reached.
     pub(crate) peer: String,
     /// The peer's side, `on-net` or `off-net`.
@@ -115,8 +120,8 @@ impl PastCall {
             began_at: time(row.get(1)?),
             ended_at: time(row.get(2)?),
             dialled: row.get(3)?,
-            caller: PastParty::read(row, 4)?,
-            callee: PastParty::read(row, 8)?,
+            caller: PastParty::read(row, 4, 19)?,
+            callee: PastParty::read(row, 8, 21)?,
             sip_call_id: row.get(12)?,
             rang_ms: row.get(13)?,
             answered_ms: row.get(14)?,
@@ -147,13 +152,23 @@ impl PastParty {
             Role::Caller => (caller, caller_peer, caller_side),
             Role::Callee => (callee, callee_peer, callee_side),
         };
-        Self { number: party.number.clone(), name: party.name.clone(), peer: peer.clone(), side: side(of).into() }
+        Self {
+            number: party.number.clone(),
+            extension: party.extension.clone(),
+            name: party.name.clone(),
+            user: party.user.clone(),
+            peer: peer.clone(),
+            side: side(of).into(),
+        }
     }
 
-    fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Self> {
+    /// Reads it from two places of a row: its columns of the first version of the tables, and of the second.
+    fn read(row: &Row<'_>, first: usize, second: usize) -> rusqlite::Result<Self> {
         Ok(Self {
             number: row.get(first)?,
+            extension: row.get(second)?,
             name: row.get(first + 1)?,
+            user: row.get(second + 1)?,
             peer: row.get(first + 2)?,
             side: row.get(first + 3)?,
         })

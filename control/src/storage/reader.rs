@@ -32,7 +32,7 @@ pub(crate) struct Filter {
     pub(crate) since: Option<Timestamp>,
     /// Those that began earlier.
     pub(crate) until: Option<Timestamp>,
-    /// Those in which this number called, was dialled, or was reached.
+    /// Those in which this number or extension called, was dialled, or was reached.
     pub(crate) number: Option<String>,
     /// Those with a party at this peer.
     pub(crate) peer: Option<String>,
@@ -168,7 +168,9 @@ fn page_sql() -> String {
 fn page_by_number_sql() -> String {
     let newest =
         |column: &str| format!("SELECT * FROM (SELECT rowid FROM calls WHERE {column} = :number AND {IN_PAGE})");
-    let newest = ["dialled", "caller_number", "callee_number"].map(newest).join(" UNION ");
+    let newest = ["dialled", "caller_number", "callee_number", "caller_extension", "callee_extension"]
+        .map(newest)
+        .join(" UNION ");
     format!("SELECT {CALL_COLUMNS} FROM calls WHERE rowid IN ({newest}) ORDER BY began_at DESC, id DESC LIMIT :limit")
 }
 

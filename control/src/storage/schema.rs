@@ -22,7 +22,8 @@ use super::{
 pub(super) const VERSION: i64 = STEPS.len() as i64;
 
 /// What makes the tables of each version out of those of the one before.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE calls (
         id            TEXT PRIMARY KEY,
         began_at      INTEGER NOT NULL,
@@ -67,7 +68,16 @@ const STEPS: &[&str] = &["
         state      TEXT NOT NULL,
         updated_at INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+    ALTER TABLE calls ADD COLUMN caller_extension TEXT NOT NULL DEFAULT '';
+    ALTER TABLE calls ADD COLUMN caller_user      TEXT NOT NULL DEFAULT '';
+    ALTER TABLE calls ADD COLUMN callee_extension TEXT NOT NULL DEFAULT '';
+    ALTER TABLE calls ADD COLUMN callee_user      TEXT NOT NULL DEFAULT '';
+    CREATE INDEX calls_by_caller_extension ON calls (caller_extension, began_at, id);
+    CREATE INDEX calls_by_callee_extension ON calls (callee_extension, began_at, id);
+",
+];
 
 /// `Uton`, in the file's header.
 const APPLICATION_ID: i64 = 0x5574_6f6e;

@@ -36,12 +36,14 @@ const INSERT_CALL: &str = "\
         id, began_at, ended_at, dialled,
         caller_number, caller_name, caller_peer, caller_side,
         callee_number, callee_name, callee_peer, callee_side,
-        sip_call_id, rang_ms, answered_ms, duration_ms, status, cause, ended_by
+        sip_call_id, rang_ms, answered_ms, duration_ms, status, cause, ended_by,
+        caller_extension, caller_user, callee_extension, callee_user
     ) VALUES (
         :id, :began_at, :ended_at, :dialled,
         :caller_number, :caller_name, :caller_peer, :caller_side,
         :callee_number, :callee_name, :callee_peer, :callee_side,
-        :sip_call_id, :rang_ms, :answered_ms, :duration_ms, :status, :cause, :ended_by
+        :sip_call_id, :rang_ms, :answered_ms, :duration_ms, :status, :cause, :ended_by,
+        :caller_extension, :caller_user, :callee_extension, :callee_user
     )";
 const INSERT_STREAM: &str = "\
     INSERT INTO streams (call, place, sender, port, packets, bytes, lost, jitter_ms, mos)
@@ -199,10 +201,14 @@ fn insert(transaction: &Transaction<'_>, record: &Record, ended_at: SystemTime) 
         ":dialled": call.dialled,
         ":caller_number": call.caller.number,
         ":caller_name": call.caller.name,
+        ":caller_extension": call.caller.extension,
+        ":caller_user": call.caller.user,
         ":caller_peer": call.caller.peer,
         ":caller_side": call.caller.side,
         ":callee_number": call.callee.number,
         ":callee_name": call.callee.name,
+        ":callee_extension": call.callee.extension,
+        ":callee_user": call.callee.user,
         ":callee_peer": call.callee.peer,
         ":callee_side": call.callee.side,
         ":sip_call_id": call.sip_call_id,

@@ -8,8 +8,10 @@ use std::{
 };
 
 use undertone_control_core::{
-    call::{CallId, Cause, Media, MediaFailure, Ports},
+    call::{CallId, Cause, Media, MediaFailure, Ports, Role},
+    directory::{Directory, User},
     element::{Element, Limits, Output},
+    identity::{DidRange, DidTable, Rule, Source},
     sip::{
         Flow, Transport,
         message::{Answer, Message, Request},
@@ -161,6 +163,15 @@ impl World {
                 Output::Event(_) | Output::Ended(_) => {}
             }
         }
+        for call in self.element.calls() {
+            for role in Role::BOTH {
+                let party = &call.leg(role).party;
+                for text in [&party.number, &party.extension, &party.name] {
+                    let is_plain = text.chars().count() <= 128 && !text.contains(char::is_control);
+                    assert!(is_plain, "not for people: {text:?}");
+                }
+            }
+        }
         let (used, all) = self.element.ports_used();
         assert!(used <= all, "more ports came back than there are");
         if self.element.calls().next().is_none() {
@@ -202,8 +213,14 @@ fn trunks() -> Trunks {
     let route = |from, to| Route { from, number: Pattern::Any, strip: 0, prepend: String::new(), to };
     let peer = |(index, at): (usize, &([u8; 4], u16))| {
         let side = if index == 0 { Side::OffNet } else { Side::OnNet };
-        Peer::new(format!("peer-{index}"), side, socket(*at))
+        let mut peer = Peer::new(format!("peer-{index}"), side, socket(*at));
+        let header = Source::Header("X-Agent".into());
+        peer.identity.caller.extend([Source::Contact, Source::Diversion, header.clone(), Source::Did]);
+        peer.identity.callee.extend([Source::Contact, header]);
+        peer.identity.extension = Rule::expression(r"\+4930123(\d+)").ok();
+        peer
     };
+    let bob = User { name: "bob".into(), extensions: vec!["104".into()], ..User::default() };
     Trunks {
         listeners: vec![Listener { transport: Transport::Udp, address: socket(US) }],
         peers: PEERS.iter().enumerate().map(peer).collect(),
@@ -213,5 +230,7 @@ fn trunks() -> Trunks {
         ],
         routes: vec![route(vec![PeerIndex(0)], 0), route(Vec::new(), 1)],
         calls_max: None,
+        dids: DidTable::new(DidRange::new("+4930123100", "+4930123199", "100").into_iter().collect()),
+        directory: Directory::new(vec![bob], Vec::new(), Vec::new()),
     }
 }

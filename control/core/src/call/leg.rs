@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::{
     sip::{
         Flow,
-        message::{Address, Request, Response},
+        message::{Request, Response},
     },
     trunk::{PeerIndex, Side},
 };
@@ -21,16 +21,26 @@ pub struct Leg {
     pub party: PartyName,
     /// Its tag in the dialog; `None` until it is heard of.
     pub tag: Option<Bytes>,
+    /// Its user in From or To when that was last looked at: another one is another identity (RFC 4916).
+    pub(crate) user: String,
     pub(crate) dialog: Party,
 }
 
-/// Who a party is, for people.
+/// Who a party is, for people. A text is empty where nothing is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PartyName {
-    /// Its number or extension.
+    /// Its number.
     pub number: String,
-    /// Its display name; empty without one.
+    /// Its extension, where it has one.
+    pub extension: String,
+    /// Its display name, or that of the user.
     pub name: String,
+    /// The user whose extension it is, by name.
+    pub user: String,
+    /// Whether it does not want the other party to know.
+    pub is_private: bool,
+    /// The [`Source`](crate::identity::Source) that says all this.
+    pub source: String,
 }
 
 /// What it takes to send a party a request in its dialog (RFC 3261 §12).
@@ -46,29 +56,6 @@ pub struct Party {
     pub routes: Vec<Bytes>,
     /// The number of its last request.
     pub cseq: u32,
-}
-
-/// Characters of a number or name that are kept.
-const NAME_MAX: usize = 128;
-
-impl PartyName {
-    /// The party of an address.
-    pub fn of(address: &Address) -> Self {
-        let user = address.uri.decoded_user().or_else(|| {
-            let tel = address.uri.tel_parts()?;
-            Some(tel.subscriber().to_vec())
-        });
-        Self {
-            number: plain(&user.unwrap_or_default()),
-            name: plain(address.display_name.as_deref().unwrap_or_default()),
-        }
-    }
-}
-
-/// A text for people, short and without control characters.
-fn plain(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    text.chars().filter(|letter| !letter.is_control()).take(NAME_MAX).collect()
 }
 
 impl Party {

@@ -24,7 +24,7 @@ pub use self::{
 use crate::{
     sip::{
         Flow,
-        message::Request,
+        message::{Request, Response},
         transaction::{ClientId, ServerId},
     },
     time::Nanos,
@@ -150,7 +150,15 @@ pub(crate) struct Setup {
     /// The attempt that is running.
     pub(crate) attempt: Option<Attempt>,
     /// The best failure so far.
-    pub(crate) failure: Option<u16>,
+    pub(crate) failure: Option<Failure>,
+}
+
+/// A try that has failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) status: u16,
+    /// What the callee said; `None` when it said nothing.
+    pub(crate) response: Option<Box<Response>>,
 }
 
 /// One try to reach the callee.
@@ -159,6 +167,8 @@ pub(crate) struct Attempt {
     pub(crate) client: ClientId,
     /// When it has taken too long (timer C, RFC 3261 §16.6 step 11).
     pub(crate) timer_c: Nanos,
+    /// The tag of the callee that was heard of last.
+    pub(crate) heard: Option<bytes::Bytes>,
 }
 
 impl Call {

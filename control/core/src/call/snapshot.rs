@@ -13,6 +13,7 @@ use super::{
     session::{Carries, Target},
 };
 use crate::{
+    identity,
     sip::{Flow, Transport},
     time::Nanos,
     trunk::Trunks,
@@ -40,6 +41,17 @@ pub(super) struct KeptLeg {
     pub(super) peer: String,
     number: String,
     name: String,
+    // Those of calls that an earlier version has kept have none of these.
+    #[serde(default)]
+    extension: String,
+    #[serde(default)]
+    user: String,
+    #[serde(default)]
+    is_private: bool,
+    #[serde(default)]
+    source: String,
+    #[serde(default)]
+    sip_user: Option<String>,
     tag: Option<Text>,
     listener: u8,
     transport: String,
@@ -132,10 +144,16 @@ impl Snapshot {
 impl KeptLeg {
     fn of(leg: &Leg, peer: String) -> Self {
         let Party { flow, address, contact, routes, cseq } = &leg.dialog;
+        let PartyName { number, extension, name, user, is_private, source } = leg.party.clone();
         Self {
             peer,
-            number: leg.party.number.clone(),
-            name: leg.party.name.clone(),
+            number,
+            name,
+            extension,
+            user,
+            is_private,
+            source,
+            sip_user: Some(leg.user.clone()),
             tag: leg.tag.as_deref().map(Text::of),
             listener: flow.listener,
             transport: flow.transport.key().into(),
@@ -153,8 +171,16 @@ impl KeptLeg {
         Some(Leg {
             peer: index,
             side: peer.side,
-            party: PartyName { number: self.number.clone(), name: self.name.clone() },
+            party: PartyName {
+                number: self.number.clone(),
+                extension: self.extension.clone(),
+                name: self.name.clone(),
+                user: self.user.clone(),
+                is_private: self.is_private,
+                source: self.source.clone(),
+            },
             tag: self.tag.as_ref().map(Text::bytes),
+            user: self.sip_user.clone().unwrap_or_else(|| identity::user_of(&self.address.bytes())),
             dialog: Party {
                 flow: Flow { listener: self.listener, transport, remote: self.remote, connection: 0 },
                 address: self.address.bytes(),

@@ -44,7 +44,7 @@ pub struct Config {
     pub media: Media,
     /// `[control]`.
     pub control: Control,
-    /// `[sip]`, with `[[peer]]`, `[[group]]` and `[[route]]`; `None` does without SIP.
+    /// `[sip]`, with peers, routes and users; `None` does without SIP.
     pub sip: Option<Sip>,
     /// `[storage]`.
     pub storage: Storage,

@@ -1,8 +1,9 @@
 //! Requests within a call, and ACK.
 
-use super::{Asks, Element, Serves, bodies::body_of, invite::answer_to, uris::Unroutable};
+use super::{Asks, Element, Serves, bodies::body_of, identities::identifies, invite::answer_to, uris::Unroutable};
 use crate::{
     call::{Call, CallId, Cause, Media, Phase, Role},
+    identity::Told,
     sip::{
         Flow,
         message::{Answer, Method, Request, Response},
@@ -56,6 +57,9 @@ impl<M: Media> Element<M> {
         };
         if let Some(call) = self.calls.get_mut(&id).filter(|_| *request.method() == Method::Bye) {
             call.left = Some(now);
+        }
+        if identifies(request.method()) {
+            self.identify(id, from, Told::Request(&request));
         }
         if is_target_refresh(request.method()) {
             self.changed(id);
@@ -131,6 +135,9 @@ impl<M: Media> Element<M> {
             && let Some(target) = response.target()
         {
             call.leg_mut(from.other()).dialog.contact = Some(target);
+        }
+        if status < 300 && identifies(&response.method) {
+            self.identify(id, from.other(), Told::Response(&response));
         }
         let describes = status < 300 && (offered || is_invite && may_offer(&response));
         if describes && self.describe_response(id, from.other(), offered, &mut response).is_err() {

@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 
-use super::{Asks, Element, Event, Serves, bodies::body_of, uris};
+use super::{Asks, Element, Event, Serves, bodies::body_of, identities, uris};
 use crate::{
     call::{Attempt, Call, CallId, Leg, Manner, Media, Party, PartyName, Phase, Refusal, Role, Session, Setup},
+    identity,
     sip::{
         Flow,
         message::{Answer, Request},
@@ -78,15 +79,17 @@ impl<M: Media> Element<M> {
         let caller = Leg {
             peer: from,
             side: self.trunks.peer(from).map_or(crate::trunk::Side::OffNet, |peer| peer.side),
-            party: request.address("From").map(|from| PartyName::of(&from)).unwrap_or_default(),
+            party: identities::caller(&self.trunks, from, request),
             tag: Some(request.from_tag.clone()),
+            user: identity::user_of(&request.header("From").unwrap_or_default()),
             dialog: Party::caller(request, setup.flow),
         };
         let callee = Leg {
             peer: from,
             side: caller.side,
-            party: PartyName { number: dialled.clone(), name: String::new() },
+            party: PartyName { number: identity::normalised(&dialled), ..PartyName::default() },
             tag: None,
+            user: identity::user_of(&to),
             dialog: Party { address: to, routes: Vec::new(), contact: None, cseq: 0, ..caller.dialog.clone() },
         };
         Call {
@@ -114,10 +117,7 @@ impl<M: Media> Element<M> {
             let next = self.calls.get_mut(&id).and_then(|call| call.setup.as_mut()).map(|setup| setup.left.pop_front());
             match next {
                 None => return,
-                Some(None) => {
-                    let failure = self.calls.get(&id).and_then(|call| call.setup.as_ref()?.failure).unwrap_or(503);
-                    return self.fail(now, id, &Answer::new(failure), None);
-                }
+                Some(None) => return self.fail_by_best(now, id),
                 Some(Some(peer)) => match self.try_peer(now, id, peer) {
                     Ok(true) => return,
                     Ok(false) => {}
@@ -154,8 +154,9 @@ impl<M: Media> Element<M> {
         call.legs[1] = Leg {
             peer: index,
             side: peer.side,
-            party: PartyName { number: setup.number.clone(), name: String::new() },
+            party: identities::callee(&self.trunks, index, setup, &call.dialled),
             tag: None,
+            user: call.legs[1].user.clone(),
             dialog: Party { flow, ..call.legs[1].dialog.clone() },
         };
         let nonce = self.random();
@@ -165,7 +166,7 @@ impl<M: Media> Element<M> {
         self.clients.begin(now, client, request.to_bytes(), &mut self.sendings);
         let timer_c = now + std::time::Duration::from_secs(self.limits.ring_s.into());
         if let Some(setup) = self.calls.get_mut(&id).and_then(|call| call.setup.as_mut()) {
-            setup.attempt = Some(Attempt { client, timer_c });
+            setup.attempt = Some(Attempt { client, timer_c, heard: None });
         }
         self.deadlines.push(std::cmp::Reverse((timer_c, id)));
         self.count_call(index, 1);

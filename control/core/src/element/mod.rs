@@ -4,15 +4,18 @@
 //! [`deadline`](Element::deadline) is over, and after each of them [`poll`](Element::poll) until there is nothing more to
 //! do. Time and randomness are arguments; the data plane is asked through [`Media`].
 //!
-//! Where to read: `requests` sorts what comes in; `invite` begins a call and tries peers; `responses` is what comes back;
-//! `dialog` is everything within a call; `cancel` and `hangup` end one; `health` asks peers whether they are well.
+//! Where to read: `requests` sorts what comes in; `invite` begins a call and tries peers; `responses` is what comes back, and
+//! `failover` what is done where that is a failure;
+//! `dialog` is everything within a call; `identities` follows who its parties are; `cancel` and `hangup` end one; `health` asks peers whether they are well.
 
 mod bodies;
 mod cancel;
 mod counters;
 mod dialog;
+mod failover;
 mod hangup;
 mod health;
+mod identities;
 mod invite;
 mod requests;
 mod responses;
@@ -74,6 +77,8 @@ pub enum Event {
         /// In words.
         why: String,
     },
+    /// A party of a call turns out to be another one than was thought.
+    Identity(CallId, Role),
     /// Media of a call cannot be relayed.
     Media(CallId, String),
     /// A peer has begun to answer, or does no longer.

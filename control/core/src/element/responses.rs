@@ -76,6 +76,7 @@ impl<M: Media> Element<M> {
     /// 18x: the callee is heard of.
     fn ring(&mut self, now: Nanos, id: CallId, response: &Response) {
         let ring = std::time::Duration::from_secs(self.limits.ring_s.into());
+        self.hear(id, response);
         let Some(call) = self.calls.get_mut(&id) else { return };
         let server = call.server;
         if call.phase == Phase::Trying {
@@ -118,6 +119,7 @@ impl<M: Media> Element<M> {
             self.decline(now, client, response);
             return self.fail(now, id, &answer_to(&refusal), Some(Role::Callee));
         }
+        self.hear(id, response);
         let party = self.callee(response, flow);
         let Some(call) = self.calls.get_mut(&id) else { return };
         if call.phase != Phase::Up {
@@ -146,34 +148,13 @@ impl<M: Media> Element<M> {
         self.decline(now, client, response);
     }
 
-    /// An attempt has failed: another peer is tried, or the caller is told.
-    fn attempt_failed(&mut self, now: Nanos, id: CallId, status: u16, response: Option<&Response>) {
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        let callee = call.leg(Role::Callee).peer;
-        let Some(setup) = call.setup.as_mut() else { return };
-        setup.attempt = None;
-        setup.failure = Some(status);
-        let goes_on = fails_over(status) && !setup.left.is_empty();
-        self.count_call(callee, -1);
-        if goes_on {
-            self.counters.failovers += 1;
-            return self.try_next(now, id);
-        }
-        match response {
-            Some(response) => {
-                let server = self.calls.get(&id).and_then(|call| call.server);
-                let cause = Cause::new(status, &response.reason(), Some(Role::Callee));
-                if let Some(server) = server {
-                    self.respond_through(now, server, response.clone());
-                }
-                self.close(now, id, cause);
-            }
-            None => self.fail(now, id, &Answer::new(status), None),
-        }
-    }
-
     /// The caller is told that its call has failed.
     pub(super) fn fail(&mut self, now: Nanos, id: CallId, answer: &Answer, by: Option<Role>) {
+        self.fail_with(now, id, answer, Cause::new(answer.status, answer.reason, by));
+    }
+
+    /// The same, where the record is to have another cause than the caller is told.
+    pub(super) fn fail_with(&mut self, now: Nanos, id: CallId, answer: &Answer, cause: Cause) {
         let Some(setup) = self.calls.get_mut(&id).and_then(|call| call.setup.take()) else { return };
         if setup.attempt.is_some()
             && let Some(call) = self.calls.get(&id)
@@ -182,8 +163,7 @@ impl<M: Media> Element<M> {
             self.count_call(callee, -1);
         }
         self.answer(now, setup.server, &setup.request, answer);
-        let text = if answer.reason.is_empty() { String::new() } else { answer.reason.to_owned() };
-        self.close(now, id, Cause::new(answer.status, &text, by));
+        self.close(now, id, cause);
     }
 
     /// Passes a response on to who asked.
@@ -209,9 +189,4 @@ impl<M: Media> Element<M> {
         }
         Ok(())
     }
-}
-
-/// Whether another peer may do better (RFC 3261 §21.3 to §21.6): the one tried is busy with itself, not its user.
-const fn fails_over(status: u16) -> bool {
-    matches!(status, 300..=399 | 408 | 430 | 480 | 500..=599)
 }

@@ -19,7 +19,12 @@ pub use self::{
     route::{Group, Member, Route},
     sources::{Source, Sources},
 };
-use crate::{sdp::MediaKind, sip::Transport};
+use crate::{
+    directory::Directory,
+    identity::{DidTable, Rules},
+    sdp::MediaKind,
+    sip::Transport,
+};
 
 /// A peer's place in [`Trunks::peers`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,6 +43,10 @@ pub struct Trunks {
     pub routes: Vec<Route>,
     /// Calls at a time; `None` leaves it to the media ports.
     pub calls_max: Option<u32>,
+    /// Which extensions public numbers are.
+    pub dids: DidTable,
+    /// Whose extensions are whose.
+    pub directory: Directory,
 }
 
 /// An address that we answer SIP at.
@@ -93,6 +102,8 @@ pub struct Peer {
     pub calls_per_second_max: Option<u32>,
     /// How often it is asked whether it is well, in seconds; `None` for never.
     pub options_interval_s: Option<u32>,
+    /// How it says who its parties are.
+    pub identity: Rules,
 }
 
 impl fmt::Display for Listener {
@@ -121,6 +132,7 @@ impl Peer {
             calls_max: None,
             calls_per_second_max: None,
             options_interval_s: None,
+            identity: Rules::of(side),
         }
     }
 }

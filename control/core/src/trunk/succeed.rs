@@ -31,6 +31,8 @@ impl Trunks {
             groups: self.groups.iter().map(|group| group.with_peers(now)).collect(),
             routes: self.routes.iter().map(|route| route.with_peers(now)).collect(),
             calls_max: self.calls_max,
+            dids: self.dids.clone(),
+            directory: self.directory.clone(),
         }
     }
 }
@@ -142,6 +144,7 @@ mod tests {
                 })
                 .collect(),
             calls_max: Some(7),
+            ..Trunks::default()
         }
     }
 

@@ -32,9 +32,9 @@ fn cells(call: &PastCall) -> [String; 10] {
     let or_dash = |text: &str| if text.is_empty() { "-".into() } else { text.to_owned() };
     [
         shown(call.began_at),
-        or_dash(&call.caller.number),
+        or_dash(known_by(&call.caller)),
         or_dash(&call.dialled),
-        or_dash(&call.callee.number),
+        or_dash(known_by(&call.callee)),
         format!("{} > {}", or_dash(&call.caller.peer), or_dash(&call.callee.peer)),
         call.talk_ms().map_or("-".into(), |ms| output::duration(ms.unsigned_abs())),
         call.mos().map_or("-".into(), |mos| format!("{mos:.2}")),
@@ -44,12 +44,17 @@ fn cells(call: &PastCall) -> [String; 10] {
     ]
 }
 
+/// The extension of a party that has one, else its number.
+fn known_by(party: &PastParty) -> &str {
+    if party.extension.is_empty() { &party.number } else { &party.extension }
+}
+
 /// A text that cannot speak to a terminal.
 fn plain(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { '·' } else { letter }).collect()
 }
 
-const HEADINGS: [&str; 30] = [
+const HEADINGS: [&str; 34] = [
     "id",
     "began_at",
     "ended_at",
@@ -80,6 +85,10 @@ const HEADINGS: [&str; 30] = [
     "callee_lost",
     "callee_jitter_ms",
     "callee_mos",
+    "caller_extension",
+    "caller_user",
+    "callee_extension",
+    "callee_user",
 ];
 
 /// Writes comma-separated values, as RFC 4180 says.
@@ -135,6 +144,10 @@ fn fields(call: &PastCall) -> [Cow<'_, str>; HEADINGS.len()] {
         callee_lost,
         callee_jitter,
         callee_mos,
+        text(&call.caller.extension),
+        text(&call.caller.user),
+        text(&call.callee.extension),
+        text(&call.callee.user),
     ]
 }
 
@@ -205,7 +218,9 @@ mod tests {
     fn calls() -> Vec<Result<PastCall, StorageError>> {
         let party = |number: &str, name: &str, peer: &str, side: &str| PastParty {
             number: number.into(),
+            extension: String::new(),
             name: name.into(),
+            user: String::new(),
             peer: peer.into(),
             side: side.into(),
         };
@@ -224,7 +239,7 @@ mod tests {
             ended_at: "2026-11-26T08:02:00Z".parse().expect("a time"),
             dialled: "4711".into(),
             caller: party("+4930123", "Ada, \"Countess\"", "carrier", "off-net"),
-            callee: party("200", "", "pbx", "on-net"),
+            callee: PastParty { extension: "200".into(), user: "bob".into(), ..party("+4940200", "", "pbx", "on-net") },
             sip_call_id: "a84b4c@carrier.example".into(),
             rang_ms: Some(120),
             answered_ms: Some(1_500),
@@ -242,7 +257,7 @@ mod tests {
             id: "0000000000000abd".into(),
             dialled: "+1+cmd|' /C calc'!A0".into(),
             caller: party("-1", "=HYPERLINK(\"http://192.0.2.1\")", "carrier", "off-net"),
-            callee: party("", "", "", "on-net"),
+            callee: PastParty { extension: "=1".into(), ..party("", "", "", "on-net") },
             sip_call_id: "@x\u{1b}[2J".into(),
             rang_ms: None,
             answered_ms: None,
@@ -270,13 +285,14 @@ mod tests {
             id,began_at,ended_at,dialled,caller_number,caller_name,caller_peer,caller_side,callee_number,callee_name,\
             callee_peer,callee_side,sip_call_id,rang_ms,answered_ms,duration_ms,talk_ms,status,cause,ended_by,\
             caller_packets,caller_bytes,caller_lost,caller_jitter_ms,caller_mos,\
-            callee_packets,callee_bytes,callee_lost,callee_jitter_ms,callee_mos\r\n\
+            callee_packets,callee_bytes,callee_lost,callee_jitter_ms,callee_mos,\
+            caller_extension,caller_user,callee_extension,callee_user\r\n\
             0000000000000abc,2026-11-26T08:00:58.500Z,2026-11-26T08:02:00.000Z,4711,+4930123,\"Ada, \"\"Countess\"\"\",\
-            carrier,off-net,200,,pbx,on-net,a84b4c@carrier.example,120,1500,61500,60000,200,OK,callee,\
-            3100,533200,4,7.00,4.40,2999,515828,2,0.50,4.12\r\n\
+            carrier,off-net,+4940200,,pbx,on-net,a84b4c@carrier.example,120,1500,61500,60000,200,OK,callee,\
+            3100,533200,4,7.00,4.40,2999,515828,2,0.50,4.12,,,200,bob\r\n\
             0000000000000abd,2026-11-26T08:00:58.500Z,2026-11-26T08:02:00.000Z,'+1+cmd|' /C calc'!A0,'-1,\
             \"'=HYPERLINK(\"\"http://192.0.2.1\"\")\",carrier,off-net,,,,on-net,'@x\u{1b}[2J,,,12,,404,Not Found,,\
-            ,,,,,,,,,\r\n";
+            ,,,,,,,,,,,,'=1,\r\n";
         assert_eq!(written(|calls, out| csv(calls, out)), expected);
     }
 
@@ -286,8 +302,8 @@ mod tests {
         let lines: Vec<_> = text.lines().collect();
         let expected = "{\"id\":\"0000000000000abd\",\"began_at\":\"2026-11-26T08:00:58.500Z\",\
             \"ended_at\":\"2026-11-26T08:02:00.000Z\",\"dialled\":\"+1+cmd|' /C calc'!A0\",\
-            \"caller\":{\"number\":\"-1\",\"name\":\"=HYPERLINK(\\\"http://192.0.2.1\\\")\",\"peer\":\"carrier\",\
-            \"side\":\"off-net\"},\"callee\":{\"number\":\"\",\"name\":\"\",\"peer\":\"\",\"side\":\"on-net\"},\
+            \"caller\":{\"number\":\"-1\",\"extension\":\"\",\"name\":\"=HYPERLINK(\\\"http://192.0.2.1\\\")\",\"user\":\"\",\"peer\":\"carrier\",\
+            \"side\":\"off-net\"},\"callee\":{\"number\":\"\",\"extension\":\"=1\",\"name\":\"\",\"user\":\"\",\"peer\":\"\",\"side\":\"on-net\"},\
             \"sip_call_id\":\"@x\\u001b[2J\",\"rang_ms\":null,\"answered_ms\":null,\"duration_ms\":12,\"status\":404,\
             \"cause\":\"Not Found\",\"ended_by\":null,\"streams\":[]}";
         assert_eq!(lines[1..], [expected]);
@@ -305,7 +321,7 @@ mod tests {
         let expected = "\
 BEGAN                     CALLER    DIALLED               CALLEE  PEERS               TALK   MOS  STATUS  CAUSE      BY
 2026-11-26T08:00:58.500Z  +4930123  4711                  200     carrier > pbx  1 min 0 s  4.12     200  OK         callee
-2026-11-26T08:00:58.500Z  -1        +1+cmd|' /C calc'!A0  -       carrier > -            -     -     404  Not Found  -
+2026-11-26T08:00:58.500Z  -1        +1+cmd|' /C calc'!A0  =1      carrier > -            -     -     404  Not Found  -
 ";
         assert_eq!(written(|calls, out| table(calls, out)), expected);
     }

@@ -41,7 +41,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<Timestamp>,
 
-    /// Calls in which this number called, was dialled, or was reached
+    /// Calls in which this number or extension called, was dialled, or was reached
     #[arg(long)]
     number: Option<String>,
 

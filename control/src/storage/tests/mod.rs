@@ -69,7 +69,8 @@ fn minute(minutes: u64) -> SystemTime {
 
 /// A call of 61.5 seconds.
 fn record(id: u64) -> Record {
-    let party = |number: &str, name: &str| PartyName { number: number.into(), name: name.into() };
+    let party =
+        |number: &str, name: &str| PartyName { number: number.into(), name: name.into(), ..PartyName::default() };
     let stream = |from, at: &str, mos| StreamRecord {
         from,
         at: at.parse().expect("a port"),
@@ -82,7 +83,10 @@ fn record(id: u64) -> Record {
     Record {
         id: CallId(id),
         dialled: "4711".into(),
-        parties: [party("+4930123", "Ada, \"Countess\""), party("200", "")],
+        parties: [
+            party("+4930123", "Ada, \"Countess\""),
+            PartyName { extension: "204".into(), user: "bob".into(), ..party("200", "") },
+        ],
         peers: ["carrier".into(), "pbx".into()],
         sides: [Side::OffNet, Side::OnNet],
         sip_call_id: "a84b4c76e66710@carrier.example".into(),

@@ -33,12 +33,33 @@ fn what_was_written_by_a_newer_version_is_left_alone() {
     let place = Place::new();
     drop(place.open());
     place.other().pragma_update(None, "user_version", 7).expect("written");
-    let expected = "the database FILE was written by a newer Undertone: its tables are version 7, known is 1; \
+    let expected = "the database FILE was written by a newer Undertone: its tables are version 7, known is 2; \
                     run that version, or move the file away to begin with an empty one";
     assert_eq!(problem(&place.path), expected);
     assert!(Reader::open(&place.path).is_err());
-    place.other().pragma_update(None, "user_version", 1).expect("written");
+    place.other().pragma_update(None, "user_version", 2).expect("written");
     drop(place.open());
+}
+
+#[test]
+fn what_an_older_version_has_written_is_brought_up_to_date() {
+    let place = Place::new();
+    let storage = place.open();
+    storage.record(record(1), minute(1));
+    settle(&storage);
+    drop(storage);
+    // As the first version had it.
+    let columns = ["caller_extension", "caller_user", "callee_extension", "callee_user"];
+    let columns: String = columns.iter().map(|it| format!("ALTER TABLE calls DROP COLUMN {it};")).collect();
+    let indices = "DROP INDEX calls_by_caller_extension; DROP INDEX calls_by_callee_extension;";
+    place.other().execute_batch(&format!("{indices}{columns}PRAGMA user_version = 1")).expect("changed");
+    assert!(Reader::open(&place.path).is_err(), "the daemon has yet to do it");
+    let storage = place.open();
+    storage.record(record(2), minute(2));
+    settle(&storage);
+    let extension = |id| place.reader().call(CallId(id)).expect("read").expect("it is there").callee.extension;
+    assert_eq!([extension(1), extension(2)], ["", "204"]);
+    assert_eq!(place.names(Filter { number: Some("204".into()), ..Filter::default() }), [2], "found by its extension");
 }
 
 #[test]

@@ -20,7 +20,9 @@ fn a_record_is_found_as_it_was() {
     };
     let party = |number: &str, name: &str, peer: &str, side: &str| PastParty {
         number: number.into(),
+        extension: String::new(),
         name: name.into(),
+        user: String::new(),
         peer: peer.into(),
         side: side.into(),
     };
@@ -30,7 +32,7 @@ fn a_record_is_found_as_it_was() {
         ended_at: "2026-11-26T08:02:00Z".parse().expect("a time"),
         dialled: "4711".into(),
         caller: party("+4930123", "Ada, \"Countess\"", "carrier", "off-net"),
-        callee: party("200", "", "pbx", "on-net"),
+        callee: PastParty { extension: "204".into(), user: "bob".into(), ..party("200", "", "pbx", "on-net") },
         sip_call_id: "a84b4c76e66710@carrier.example".into(),
         rang_ms: Some(120),
         answered_ms: Some(1_500),
@@ -132,9 +134,14 @@ fn a_number_is_found_by_index() {
     let storage = place.open();
     settle(&storage);
     let [all, by_number, ..] = reader::statements();
-    for (sql, indices) in
-        [(all, &["calls_by_time"][..]), (by_number, &["calls_by_dialled", "calls_by_caller", "calls_by_callee"][..])]
-    {
+    let of_numbers = [
+        "calls_by_dialled",
+        "calls_by_caller ",
+        "calls_by_callee ",
+        "calls_by_caller_extension",
+        "calls_by_callee_extension",
+    ];
+    for (sql, indices) in [(all, &["calls_by_time"][..]), (by_number, &of_numbers)] {
         let other = place.other();
         let mut statement = other.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("it makes sense");
         let steps = statement.raw_query().mapped(|row| row.get::<_, String>(3)).collect::<Result<Vec<_>, _>>();

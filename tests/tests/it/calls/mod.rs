@@ -6,6 +6,7 @@ mod baresip;
 mod exchange;
 mod ground;
 mod headers;
+mod identities;
 mod restarts;
 mod scenarios;
 mod sipp;

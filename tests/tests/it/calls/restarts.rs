@@ -16,9 +16,8 @@ use crate::daemon::operator::SOON;
 const PAUSE_MS: &str = "2000";
 
 impl Exchange {
-    /// Waits until a call that is up stands in the database, where it is put a moment later.
-    fn wait_for_kept(&self, call: &Value) -> Result<()> {
-        let kept = format!("\"id\":{},\"is_up\":true", call["id"]);
+    /// Waits until a call's state with this text in it stands in the database, where it is put a moment later.
+    pub(super) fn wait_for_kept(&self, kept: &str) -> Result<()> {
         wait_for("the call to be kept", SOON, || {
             let has = |name| {
                 let bytes = fs::read(self.operator.file(name)).unwrap_or_default();
@@ -34,7 +33,7 @@ fn outlive(exchange: &mut Exchange, meanwhile: impl FnOnce(&mut Exchange) -> Res
     let pbx = exchange.callee(Who::Pbx, "uas_hold", 1, &[])?;
     let carrier = exchange.caller(Who::Carrier, "uac_hold", 1, &["-d", PAUSE_MS])?;
     let before = exchange.wait_for_calls(1)?.remove(0);
-    exchange.wait_for_kept(&before)?;
+    exchange.wait_for_kept(&format!("\"id\":{},\"is_up\":true", before["id"]))?;
     meanwhile(exchange)?;
     let after = exchange.calls()?;
     assert_eq!([&after[0]["id"], &after[0]["streams"]], [&before["id"], &before["streams"]], "the same call");

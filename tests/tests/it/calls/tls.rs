@@ -208,7 +208,7 @@ mod privileged {
         let _pbx = exchange.phone(Who::Pbx, &silence, &pbx)?;
         let mut carrier = exchange.phone(Who::Carrier, &silence, &carrier)?;
         carrier.call(&exchange, Who::Carrier)?;
-        carrier.refused("503")?;
+        carrier.refused("500")?;
         exchange.daemon().wait_for_line("no TLS with a peer", HANDSHAKE)?;
         let records = exchange.assert_idle(1)?;
         assert_eq!(records[0]["status"], 503, "{}", records[0]);

@@ -1,7 +1,10 @@
-//! `[sip]`, `[[peer]]`, `[[group]]` and `[[route]]`.
+//! `[sip]`, and the sections that need it: `[[peer]]`, `[[group]]`, `[[route]]`, `[[did]]`, `[[user]]`, `[[user-group]]`
+//! and `[[queue]]`.
 
+mod identity;
 mod names;
 mod peer;
+mod people;
 mod route;
 #[cfg(test)]
 mod tests;
@@ -33,7 +36,7 @@ const MEDIA_TIMEOUT_S_MAX: u32 = 86_400;
 /// Everything that an operator decides about SIP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sip {
-    /// Addresses, peers, groups and routes.
+    /// Addresses, peers, groups, routes, and whose the numbers are.
     pub trunks: Trunks,
     /// How long calls may last in a state.
     pub limits: Limits,
@@ -64,7 +67,8 @@ impl Sip {
 /// `media` could not be read, what depends on it is not checked.
 pub(super) fn read(root: &Section<'_>, media: Option<&Media>) -> Option<Sip> {
     let sip = root.section("sip").map(|section| Front::read(&section, media));
-    let [peers, groups, routes] = ["peer", "group", "route"].map(|key| {
+    let keys = ["peer", "group", "route", "did", "user", "user-group", "queue"];
+    let [peers, groups, routes, dids, users, user_groups, queues] = keys.map(|key| {
         if root.has(key) && !root.has("sip") {
             let wrong = format!("there are [[{key}]] sections and no [sip] section, so nobody answers SIP");
             let way_out = r#"write [sip] with listen = ["udp:192.0.2.10:5060"] below it, or remove them"#;
@@ -77,8 +81,10 @@ pub(super) fn read(root: &Section<'_>, media: Option<&Media>) -> Option<Sip> {
     let peers = peer::read(&peers, &mut names, &peer::Around { listeners, media });
     let mut groups = route::read_groups(&groups, &mut names);
     let routes = route::read_routes(&routes, &names, &mut groups);
+    let dids = identity::read_dids(&dids);
+    let directory = people::read(&people::Sections { users, groups: user_groups, queues });
     let Front { listeners, calls_max, limits, tls } = sip?;
-    let trunks = Trunks { listeners: listeners?, peers, groups, routes, calls_max };
+    let trunks = Trunks { listeners: listeners?, peers, groups, routes, calls_max, dids, directory };
     Some(Sip { trunks, limits: limits?, tls })
 }
 

@@ -90,19 +90,32 @@ impl Names {
         may: impl Fn(Bearer) -> bool + Copy,
     ) {
         let known = self.known.iter().filter(|(_, (bearer, _))| may(*bearer)).map(|(name, _)| name.as_str());
-        let mut listed: Vec<_> = known.clone().take(LISTED_MAX + 1).collect();
-        let compared = self.compared.replace(self.compared.get() + 1);
-        let near = if compared < COMPARED_MAX { nearest(&name.value, &known.collect::<Vec<_>>()) } else { None };
-        let way_out = match (near, listed.len()) {
-            (Some(near), _) => format!("did you mean \"{near}\"?"),
-            (None, 0) => "there is none yet: write a [[peer]] section with this name".into(),
-            (None, count) => {
-                if count > LISTED_MAX {
-                    listed[LISTED_MAX] = "…";
-                }
-                format!("known here: {}", listed.join(", "))
-            }
-        };
-        section.complain(&name.place, format!("there is no {what} {}", quote(&name.value)), way_out);
+        complain_unknown(section, name, what, known, "[[peer]]", &self.compared);
     }
+}
+
+/// Complains of a name that nobody has, with the one that may be meant. `compared` counts those that were compared;
+/// `heading` is of the section that would give the name.
+pub(super) fn complain_unknown<'k>(
+    section: &Section<'_>,
+    name: &Placed<String>,
+    what: &str,
+    known: impl Iterator<Item = &'k str> + Clone,
+    heading: &str,
+    compared: &Cell<usize>,
+) {
+    let mut listed: Vec<_> = known.clone().take(LISTED_MAX + 1).collect();
+    let compared = compared.replace(compared.get() + 1);
+    let near = if compared < COMPARED_MAX { nearest(&name.value, &known.collect::<Vec<_>>()) } else { None };
+    let way_out = match (near, listed.len()) {
+        (Some(near), _) => format!("did you mean \"{near}\"?"),
+        (None, 0) => format!("there is none yet: write a {heading} section with this name"),
+        (None, count) => {
+            if count > LISTED_MAX {
+                listed[LISTED_MAX] = "…";
+            }
+            format!("known here: {}", listed.join(", "))
+        }
+    };
+    section.complain(&name.place, format!("there is no {what} {}", quote(&name.value)), way_out);
 }

@@ -8,7 +8,7 @@ use std::{
 use undertone_core::Policy;
 
 use super::{
-    CALLS_MAX,
+    CALLS_MAX, identity,
     names::{Bearer, Names},
     values,
 };
@@ -68,6 +68,7 @@ fn read_one(section: &Section<'_>, name: Option<String>, sources: &mut Sources, 
     check_certificate(section, certificate.as_ref(), transport);
     let rate = section.optional("calls-per-second", plain::integer(1..=CALLS_PER_SECOND_MAX));
     let options_s = section.or_default("options", plain::integer(0..=OPTIONS_S_MAX), OPTIONS_S_DEFAULT);
+    let identity = identity::read_rules(section, side.as_ref().map(|side| side.value));
     section.finish();
     let transport = transport?;
     claim(section, &addresses, transport, sources);
@@ -89,6 +90,7 @@ fn read_one(section: &Section<'_>, name: Option<String>, sources: &mut Sources, 
         calls_max,
         calls_per_second_max: rate.map(|rate| rate.value),
         options_interval_s: Some(options_s?).filter(|interval| *interval > 0),
+        identity: identity?,
     })
 }
 

@@ -5,7 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use toml::de::DeValue;
 
 use crate::{
+    call::Role,
     config::values::{Wrong, is_host},
+    identity::{Source, normalised},
     names::Named,
     sip::Transport,
     trunk::Listener,
@@ -15,6 +17,10 @@ use crate::{
 const NAME_MAX: usize = 40;
 /// Characters of a number, or of what is put in its place.
 const NUMBER_MAX: usize = 64;
+/// Characters of an extension.
+const EXTENSION_MAX: usize = 32;
+/// Characters of a name for people.
+const LABEL_MAX: usize = 80;
 /// Characters of a regular expression.
 const EXPRESSION_MAX: usize = 256;
 
@@ -89,6 +95,42 @@ pub(super) fn number(value: &DeValue<'_>) -> Result<String, Wrong> {
             r#"write it like "+49", or leave the key out"#,
         )
     })
+}
+
+/// An extension, without visual separators.
+pub(super) fn extension(value: &DeValue<'_>) -> Result<String, Wrong> {
+    let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b"*#+-_.()".contains(&byte);
+    let text = text(value, EXTENSION_MAX, is_good).map(|text| normalised(&text));
+    text.filter(|text| !text.is_empty()).ok_or_else(|| {
+        Wrong::new(
+            format!("an extension of at most {EXTENSION_MAX} characters, in quotes: digits, or letters and digits"),
+            r#"write it like "100""#,
+        )
+    })
+}
+
+/// A name for people.
+pub(super) fn label(value: &DeValue<'_>) -> Result<String, Wrong> {
+    let fits = |text: &&str| (1..=LABEL_MAX).contains(&text.chars().count()) && !text.contains(char::is_control);
+    value
+        .as_str()
+        .filter(fits)
+        .map(Into::into)
+        .ok_or_else(|| Wrong::new(format!("a name of at most {LABEL_MAX} characters"), r#"write it like "Ann Miller""#))
+}
+
+/// Where it is said who a party of this role is.
+pub(super) fn source(role: Role) -> impl Fn(&DeValue<'_>) -> Result<Source, Wrong> {
+    move |value| {
+        let name = value.as_str().unwrap_or_default();
+        let is_fit = |source: &Source| matches!(source, Source::Header(_)) || Source::names(role).any(|it| it == name);
+        let who = if role == Role::Caller { "who calls" } else { "who is called" };
+        Source::from_name(name).filter(is_fit).ok_or_else(|| {
+            let names: Vec<_> = Source::names(role).map(|name| format!("\"{name}\"")).collect();
+            let way_out = format!("it is {} or \"header:X-Name\"", names.join(", "));
+            Wrong::new(format!("a source that says {who}"), way_out)
+        })
+    }
 }
 
 /// What is said of how a regular expression is written.

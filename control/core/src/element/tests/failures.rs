@@ -4,7 +4,7 @@ use super::*;
 use crate::{call::Role, sip::message::Method};
 
 #[test]
-fn a_peer_that_fails_is_followed_by_the_next_and_the_last_failure_goes_to_the_caller() {
+fn a_peer_that_fails_is_followed_by_the_next_and_the_failure_goes_to_the_caller() {
     let mut bench = Bench::new();
     bench.send(CARRIER, invite("1").text());
     let first = bench.request(PBX);
@@ -16,6 +16,53 @@ fn a_peer_that_fails_is_followed_by_the_next_and_the_last_failure_goes_to_the_ca
     assert_eq!(bench.response(CARRIER).status(), 500);
     assert_eq!((bench.records[0].cause.status, bench.element.counters().failovers), (500, 1));
     bench.assert_idle();
+}
+
+#[test]
+fn of_several_failures_the_caller_has_the_best_as_it_came() {
+    for (first, second, told, cause) in [
+        (500, 503, 500, 500),
+        (503, 500, 500, 500),
+        (503, 503, 500, 503),
+        (480, 500, 480, 480),
+        (500, 480, 480, 480),
+        (503, 486, 486, 486),
+        (480, 486, 486, 486),
+        (480, 603, 603, 603),
+        (480, 407, 407, 407),
+        (302, 480, 302, 302),
+    ] {
+        let mut bench = Bench::new();
+        bench.send(CARRIER, invite("1").text());
+        for (at, status, tag) in [(PBX, first, "x"), (PBX_2, second, "y")] {
+            let heard = bench.heard(at);
+            let Some(Message::Request(asked)) = heard.first() else { panic!("{}", summary(&heard)) };
+            let text = String::from_utf8(reply(asked, status, tag, at, "")).expect("text");
+            bench.send(at, text.replacen("\r\n", &format!("\r\nX-From: {at}\r\n"), 1));
+        }
+        let response = bench.response(CARRIER);
+        let by = bench.records[0].cause.clone();
+        assert_eq!((response.status(), by.status, by.by), (told, cause, Some(Role::Callee)), "{first}, then {second}");
+        let whose = if told == first { PBX } else { PBX_2 };
+        let from = (cause != 503).then(|| whose.as_bytes().to_vec());
+        assert_eq!(response.header("X-From").map(|it| it.to_vec()), from, "{first}, then {second}");
+        bench.heard(PBX);
+        bench.heard(PBX_2);
+        bench.send(CARRIER, Draft { method: "ACK", body: String::new(), ..invite("1") }.text());
+        bench.assert_idle();
+    }
+}
+
+#[test]
+fn a_peer_that_is_silent_has_timed_out_which_is_better_than_one_that_is_out_of_service() {
+    let mut bench = Bench::new();
+    bench.send(CARRIER, invite("1").text());
+    bench.wait(Duration::from_secs(33));
+    let heard = bench.heard(PBX_2);
+    let Some(Message::Request(second)) = heard.first() else { panic!("{}", summary(&heard)) };
+    bench.send(PBX_2, reply(second, 503, "y", PBX_2, ""));
+    assert_eq!(bench.response(CARRIER).status(), 408, "the lowest class");
+    assert_eq!((bench.records[0].cause.status, bench.records[0].cause.by), (408, None));
 }
 
 #[test]
@@ -51,7 +98,8 @@ fn a_peer_that_cannot_be_reached_is_followed_by_the_next_at_once() {
     let second = bench.request(PBX_2);
     assert_eq!(second.body(), first.body(), "the same media ports");
     bench.unreachable(PBX_2);
-    assert_eq!(bench.response(CARRIER).status(), 503);
+    assert_eq!(bench.response(CARRIER).status(), 500, "other calls may do better");
+    assert_eq!((bench.records[0].cause.status, bench.records[0].cause.by), (503, None));
     bench.assert_idle();
 }
 

@@ -4,6 +4,7 @@ mod answers;
 mod calls;
 mod dialogs;
 mod failures;
+mod identities;
 mod media;
 mod routes;
 mod simulation;
@@ -115,7 +116,7 @@ fn trunks() -> Trunks {
             Group { name: "outside".into(), members: vec![member(0, 1)] },
         ],
         routes: vec![route(vec![PeerIndex(0)], 0), route(Vec::new(), 1)],
-        calls_max: None,
+        ..Trunks::default()
     }
 }
 

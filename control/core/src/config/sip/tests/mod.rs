@@ -7,6 +7,8 @@ use undertone_core::{Dscp, Policy};
 use super::*;
 use crate::{
     config::Config,
+    directory::{Queue, User, UserGroup, UserIndex, UserRole},
+    identity::{Rule, Rules, Source},
     sdp::MediaKind,
     trunk::{Group, Member, Pattern, Peer, PeerIndex, Route, Side},
 };
@@ -60,6 +62,7 @@ fn the_example_has_every_key() {
         calls_max: Some(100),
         calls_per_second_max: Some(10),
         options_interval_s: Some(30),
+        identity: Rules::of(Side::OffNet),
     };
     let [first, second, pbx] = &sip.trunks.peers[..] else { panic!("{:#?}", sip.trunks.peers) };
     assert_eq!(first, &carrier);
@@ -76,6 +79,48 @@ fn the_example_has_every_key() {
     assert_eq!(sip.trunks.route(PeerIndex(2), "030123", 0, |_| true).expect("a route").0, "+4930123");
     let inside = sip.trunks.route(PeerIndex(1), "100", 0, |_| true).expect("a route");
     assert_eq!(inside, ("100".into(), vec![PeerIndex(2)]));
+    assert_eq!(pbx.identity.extension, Rule::expression(r"\+4930123(\d{3})").ok());
+    let extensions = ["+4930123000", "4930123255", "+4930123300"].map(|number| sip.trunks.dids.extension(number));
+    assert_eq!(extensions, [Some("800".into()), Some("255".into()), None]);
+}
+
+#[test]
+fn the_example_has_everybody_in_it() {
+    let directory = Config::parse(EXAMPLE).expect("the example").sip.expect("a section").trunks.directory;
+    let ann = User {
+        name: "ann".into(),
+        extensions: vec!["200".into(), "201".into()],
+        display_name: Some("Ann Miller".into()),
+        role: UserRole::CallCenterSupervisor,
+        site: Some("berlin".into()),
+    };
+    let bob = User { name: "bob".into(), extensions: vec!["204".into()], ..User::default() };
+    assert_eq!(directory.users(), [ann, bob]);
+    let [ann, bob] = [0, 1].map(UserIndex);
+    let support = UserGroup { name: "support".into(), extensions: vec!["700".into()], members: vec![bob] };
+    assert_eq!(directory.groups(), [support]);
+    let sales =
+        Queue { name: "sales".into(), extensions: vec!["800".into()], agents: vec![bob], supervisors: vec![ann] };
+    assert_eq!(directory.queues(), [sales], "an agent that is named twice is one");
+}
+
+#[test]
+fn identity_is_read_from_where_the_peer_says() {
+    let rules = |side: &str, more: &str| {
+        let peer = CARRIER.replace("off-net", side);
+        sip(&format!("{peer}{more}\n")).trunks.peers.remove(0).identity
+    };
+    assert_eq!([rules("on-net", ""), rules("off-net", "")], [Rules::of(Side::OnNet), Rules::of(Side::OffNet)]);
+    let named = rules(
+        "on-net",
+        "caller-identity = [\"header:X-Agent\", \"diversion\"]\ncallee-identity = [\"contact\", \"to\"]\nextension-prefix = \"+49\"",
+    );
+    let expected = Rules {
+        caller: vec![Source::Header("X-Agent".into()), Source::Diversion],
+        callee: vec![Source::Contact, Source::To],
+        extension: Some(Rule::Prefix("+49".into())),
+    };
+    assert_eq!(named, expected);
 }
 
 #[test]

@@ -353,3 +353,141 @@ fn a_huge_file_is_refused_in_no_time() {
     let told = |text: &str| error.problems.iter().any(|problem| problem.wrong == text);
     assert!(told("20000 peers, and a node has at most 1000") && told("20000 routes, and a node has at most 10000"));
 }
+
+#[test]
+fn wrong_sources_of_identity_are_told_with_line_and_key() {
+    let text = format!("{LISTEN}{CARRIER}");
+    all_problems(
+        &text,
+        &[
+            (
+                "caller-identity = []",
+                "line 11, `peer.caller-identity`: this list is empty; leave the key out to have the usual sources",
+            ),
+            (
+                "caller-identity = [\"form\"]",
+                r#"line 11, `peer.caller-identity`: expected a source that says who calls, found "form"; it is "p-asserted-identity", "remote-party-id", "from", "contact", "diversion", "did" or "header:X-Name""#,
+            ),
+            (
+                "callee-identity = [\"diversion\"]",
+                r#"line 11, `peer.callee-identity`: expected a source that says who is called, found "diversion"; it is "p-asserted-identity", "remote-party-id", "from", "to", "request-uri", "contact", "did" or "header:X-Name""#,
+            ),
+            (
+                "caller-identity = [\"header:X Y\"]",
+                r#"line 11, `peer.caller-identity`: expected a source that says who calls, found "header:X Y"; it is "p-asserted-identity", "remote-party-id", "from", "contact", "diversion", "did" or "header:X-Name""#,
+            ),
+            (
+                "callee-identity = [\"to\",\n\"to\"]",
+                r#"line 12, `peer.callee-identity`: "to" stands here twice; remove one"#,
+            ),
+            (
+                "extension = '+49(.*'",
+                r#"line 11, `peer.extension`: "+49(.*" is no regular expression: uncounted repetition operator must be applied to a sub-expression; write it in single quotes, like '00(\d+)'"#,
+            ),
+            (
+                r"extension = '\+49.*'",
+                r#"line 11, `peer.extension`: "\\+49.*" does not say which part of the number is the extension; put that part in ( ), like '\+4930123(\d+)'"#,
+            ),
+            (
+                "extension-prefix = \"+49\"\nextension = '(.*)'",
+                "line 12, `peer.extension`: an extension is found by `extension-prefix` or by `extension`, not by both; remove one: an expression can begin with the prefix",
+            ),
+            (
+                "called-identity = [\"from\"]",
+                "line 11, `peer.called-identity`: there is no such key; did you mean `callee-identity`?",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn wrong_numbers_of_direct_inward_dialling_are_told_with_line_and_key() {
+    let did = |number: &str, last: &str, extension: &str| {
+        format!("[[did]]\nnumber = \"{number}\"\nlast = \"{last}\"\nextension = \"{extension}\"\n")
+    };
+    all_problems(
+        LISTEN,
+        &[
+            (
+                "[[did]]",
+                "line 7, `did.extension`: this is missing; write for example extension = \"100\"\n\
+                 line 7, `did.number`: this is missing; write for example number = \"+4930123100\"",
+            ),
+            (
+                "[[did]]\nnumber = \"ann\"\nextension = \"100\"",
+                r#"line 8, `did.number`: a number has 1 to 18 digits, with or without a + in front; write it like "+4930123100""#,
+            ),
+            (
+                &did("+4930", "+493", "1"),
+                r#"line 9, `did.last`: the last number has to be above the first, and as long; write for example number = "+4930123200" and last = "+4930123299""#,
+            ),
+            (
+                &did("+4930", "+4939", "95"),
+                "line 10, `did.extension`: there are not as many extensions of that length as there are numbers; write the extension of the first number in digits; those of the others follow, as long as that one",
+            ),
+            (
+                &(did("+4930", "+4939", "10") + &did("+4935", "+4935", "77") + &did("4939", "+4941", "20")),
+                "line 12, `did.number`: there are numbers here that [[did]] on line 8 has already; a number is one extension: remove them here or there\n\
+                 line 16, `did.number`: there are numbers here that [[did]] on line 8 has already; a number is one extension: remove them here or there",
+            ),
+            (
+                &(did("+4930", "+4939", "1 0")),
+                r#"line 10, `did.extension`: expected an extension of at most 32 characters, in quotes: digits, or letters and digits, found "1 0"; write it like "100""#,
+            ),
+        ],
+    );
+}
+
+#[test]
+fn wrong_users_are_told_with_line_and_key() {
+    let text = format!("{LISTEN}[[user]]\nname = \"ann\"\nextensions = [\"100\"]\n");
+    all_problems(
+        &text,
+        &[
+            (
+                "role = \"boss\"",
+                r#"line 10, `user.role`: expected a role, found "boss"; it is "user", "call-center-supervisor", "office-manager", "site-manager", "administrator" or "auditor""#,
+            ),
+            (
+                "display-name = \"\"",
+                r#"line 10, `user.display-name`: expected a name of at most 80 characters, found ""; write it like "Ann Miller""#,
+            ),
+            ("extension = \"1\"", "line 10, `user.extension`: there is no such key; did you mean `extensions`?"),
+            (
+                "[[user]]\nname = \"ann\"\nextensions = [\"1-0.0\"]",
+                "line 11, `user.name`: \"ann\" is the name of a user already, on line 8; each user, each group of users and each queue needs a name of its own\n\
+                 line 12, `user.extensions`: 100 is the extension of a user already, on line 9; an extension is one's: remove it here or there",
+            ),
+            (
+                "[[queue]]\nname = \"ann\"\nextensions = [\"100\"]\nagents = [\"ann\"]",
+                "line 11, `queue.name`: \"ann\" is the name of a user already, on line 8; each user, each group of users and each queue needs a name of its own\n\
+                 line 12, `queue.extensions`: 100 is the extension of a user already, on line 9; an extension is one's: remove it here or there",
+            ),
+            (
+                "[[user]]",
+                "line 10, `user.extensions`: this is missing; write for example extensions = [\"100\"]\n\
+                 line 10, `user.name`: this is missing; write for example name = \"ann\"",
+            ),
+            (
+                "[[user-group]]\nname = \"all\"\nmembers = [\"an\", \"ann\", \"ann\", \"all\"]",
+                r#"line 12, `user-group.members`: "all" is a group of users, on line 11, and only users can stand here; write the names of users
+line 12, `user-group.members`: "ann" stands here twice; remove one
+line 12, `user-group.members`: there is no user "an"; did you mean "ann"?"#,
+            ),
+            (
+                "[[queue]]\nname = \"sales\"\nagents = [\"sales\", \"bob\"]\nsupervisors = []",
+                r#"line 12, `queue.agents`: "sales" is a queue, on line 11, and only users and groups of users can stand here; write the names of users
+line 12, `queue.agents`: there is no user or group of users "bob"; known here: ann
+line 13, `queue.supervisors`: this list is empty; leave the key out where nobody does"#,
+            ),
+        ],
+    );
+    let alone = problems(&format!("{LISTEN}[[queue]]\nname = \"sales\"\nagents = [\"ann\"]\n"));
+    assert_eq!(
+        alone,
+        r#"line 9, `queue.agents`: there is no user or group of users "ann"; there is none yet: write a [[user]] section with this name"#
+    );
+    let text = FRONT.replace("[sip]\n", "") + "[[user]]\nname = \"ann\"\nextensions = [\"100\"]\n";
+    let error = Config::parse(&text).expect_err("no SIP").to_string();
+    assert!(error.starts_with("line 5, `user`: there are [[user]] sections and no [sip] section"), "{error}");
+}
