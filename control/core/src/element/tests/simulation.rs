@@ -552,8 +552,14 @@ fn calls_outlive_the_element_and_each_ends_once() {
     }
     // Otherwise this would say little. What an element had begun to answer when it died is answered by nobody.
     let seeds = SEEDS as usize;
-    let counts =
-        [restarts / seeds, taken_up / seeds, byes / (seeds / 2), answers / (seeds * CALLS / 2), undead / 4, orphans / 4];
+    let counts = [
+        restarts / seeds,
+        taken_up / seeds,
+        byes / (seeds / 2),
+        answers / (seeds * CALLS / 2),
+        undead / 4,
+        orphans / 4,
+    ];
     assert!(counts.iter().all(|count| *count > 0), "{restarts} {taken_up} {byes} {answers} {undead} {orphans}");
 }
 
