@@ -63,16 +63,22 @@ impl Dataplane {
     /// Opens the data plane: over XDP if that may be and can be, else over sockets. Streams that an earlier process left
     /// pinned go on, and can be changed and removed. One process at a time has a pin folder.
     pub fn open(options: &Options) -> Result<Self, OpenError> {
+        Self::open_then(options, &|| ())
+    }
+
+    /// Does so, and calls `loaded` when the programs are in the kernel and before a thread is started: the moment to give
+    /// up privileges that only loading needs. `CAP_BPF` and `CAP_NET_ADMIN` are needed for good. It may be called twice.
+    pub fn open_then(options: &Options, loaded: &dyn Fn()) -> Result<Self, OpenError> {
         match options.path {
             PathChoice::Sockets => {
                 if let Some(path) = options.pins.as_deref().filter(|pins| xdp::is_pinned(pins)) {
                     return Err(OpenError::StillPinned { path: path.into() });
                 }
-                Self::over_sockets(options, "the configuration says so".into())
+                Self::over_sockets(options, "the configuration says so".into(), loaded)
             }
-            PathChoice::Native | PathChoice::Generic => Self::over_xdp(options),
-            PathChoice::Fastest => Self::over_xdp(options).or_else(|error| {
-                if error.is_no_xdp() { Self::over_sockets(options, error.to_string()) } else { Err(error) }
+            PathChoice::Native | PathChoice::Generic => Self::over_xdp(options, loaded),
+            PathChoice::Fastest => Self::over_xdp(options, loaded).or_else(|error| {
+                if error.is_no_xdp() { Self::over_sockets(options, error.to_string(), loaded) } else { Err(error) }
             }),
         }
     }
@@ -172,13 +178,14 @@ impl Dataplane {
         self.shared.addresses.get(index as usize).copied()
     }
 
-    fn over_xdp(options: &Options) -> Result<Self, OpenError> {
-        let xdp::Opened { plane, paths, adopted, service, folder } = xdp::open(options)?;
+    fn over_xdp(options: &Options, loaded: &dyn Fn()) -> Result<Self, OpenError> {
+        let xdp::Opened { plane, paths, adopted, service, folder } = xdp::open(options, loaded)?;
         let plane = AnyPlane::Xdp { plane, service, _folder: folder };
         Ok(Self::new(options, plane, paths, adopted, options.mixer.address))
     }
 
-    fn over_sockets(options: &Options, reason: String) -> Result<Self, OpenError> {
+    fn over_sockets(options: &Options, reason: String, loaded: &dyn Fn()) -> Result<Self, OpenError> {
+        loaded();
         let sockets_path::Opened { plane, paths, mixer, service } = sockets_path::open(options, reason)?;
         let plane = AnyPlane::Sockets { plane, service };
         Ok(Self::new(options, plane, paths, Adopted::default(), mixer))

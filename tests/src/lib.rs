@@ -1,6 +1,7 @@
 //! What the tests are written with: a lab of network namespaces, RTP endpoints and real speech.
 //!
 //! - [`lab`] builds networks out of namespaces and veth links, runs programs in them and cleans up.
+//! - [`phone`] starts telephones that speak SIP.
 //! - [`rtp`] sends and receives RTP in them, clean or impaired, and says what a receiver must count.
 //! - [`speech`] makes the audio that crosses, and tells how much of it arrived.
 //!
@@ -11,6 +12,7 @@
 
 mod error;
 pub mod lab;
+pub mod phone;
 pub mod rtp;
 pub mod speech;
 

@@ -10,7 +10,7 @@ use crate::ebpf;
 use crate::project::{Project, is_root};
 use crate::setup;
 
-/// Show the appliance at work: a call's speech crosses a lab on this machine and is copied to monitor ports.
+/// Show the appliance at work: one telephone calls another through it, they talk, and monitor ports listen.
 ///
 /// Installs what is missing and builds everything first. Without root the lab runs over `io_uring` only.
 #[derive(Args)]

@@ -56,12 +56,21 @@ pub(crate) struct Need {
 
 impl Need {
     pub(crate) fn demo() -> Self {
-        Self { packages: vec![&packages::COMPILERS, &packages::LAB, &packages::SPEECH], rust_tools: false }
+        Self {
+            packages: vec![&packages::COMPILERS, &packages::LAB, &packages::SPEECH, &packages::PHONES],
+            rust_tools: false,
+        }
     }
 
     pub(crate) fn test() -> Self {
         Self {
-            packages: vec![&packages::COMPILERS, &packages::LAB, &packages::SPEECH, &packages::PHONES],
+            packages: vec![
+                &packages::COMPILERS,
+                &packages::LAB,
+                &packages::SPEECH,
+                &packages::PHONES,
+                &packages::WITNESSES,
+            ],
             rust_tools: true,
         }
     }

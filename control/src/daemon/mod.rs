@@ -10,6 +10,7 @@ mod door;
 mod http;
 mod log;
 mod open;
+mod privileges;
 mod record;
 mod reload;
 mod serve;

@@ -6,7 +6,7 @@ use tracing::{info, warn};
 use undertone_control_core::Config;
 use undertone_dataplane::{Dataplane, MixerOptions, Node, Options, Path as PacketPath, PathChoice, host};
 
-use super::path_choice;
+use super::{path_choice, privileges};
 use crate::{
     failure::{Exit, Failure},
     sip::Identity,
@@ -26,7 +26,8 @@ pub(crate) fn read_config(file: &Path) -> Result<Config, Failure> {
 pub(super) fn open(config: &Config) -> Result<Dataplane, Failure> {
     check_host(config)?;
     let options = options(config);
-    let dataplane = Dataplane::open(&options).map_err(|error| Failure::new(error.to_string()))?;
+    let dataplane =
+        Dataplane::open_then(&options, &privileges::give_up).map_err(|error| Failure::new(error.to_string()))?;
     for it in dataplane.paths() {
         info!(interface = it.interface, path = it.path.key(), reason = it.reason, "path");
     }

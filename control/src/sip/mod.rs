@@ -217,7 +217,8 @@ impl Sip {
         let by = record.cause.by.map_or("us", undertone_control_core::call::Role::key);
         let (status, seconds) = (record.cause.status, record.lasted_ns as f64 / 1e9);
         let [caller, callee] = &record.peers;
-        info!(call = %record.id, caller, callee, dialled = record.dialled, status, by, seconds, "call ended");
+        let cause = &record.cause.text;
+        info!(call = %record.id, caller, callee, dialled = record.dialled, status, cause, by, seconds, "call ended");
         if let Some(ledger) = self.shared.ledger.borrow_mut().as_mut() {
             ledger.ended(record, at);
         }

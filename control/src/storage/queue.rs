@@ -18,8 +18,9 @@ pub(super) const ENTRIES_MAX: usize = 65_536;
 const FORGETTING_MAX: usize = 65_536;
 /// Entries that are written in one transaction.
 pub(super) const BATCH_MAX: usize = 1_000;
-/// How long an entry waits for others to share its transaction.
-const BATCH_WAIT: Duration = Duration::from_millis(100);
+/// The least time between two transactions: under load entries wait so long for others to share theirs. What comes to an
+/// idle writer is written at once.
+pub(super) const BATCH_PAUSE: Duration = Duration::from_millis(10);
 /// How long a storage that is closed goes on trying to write.
 pub(super) const CLOSING_WAIT_MAX: Duration = Duration::from_secs(5);
 /// How often it then tries.
@@ -54,6 +55,8 @@ struct Waiting {
     told_full: bool,
     /// Whether old records are to be removed without waiting for the hour.
     clean: bool,
+    /// When the last transaction was over.
+    written: Option<Instant>,
     /// When to give up, once the storage is closed.
     give_up: Option<Instant>,
 }
@@ -116,9 +119,9 @@ impl Queue {
                 return Wake::Clean;
             }
         }
-        let full_at = Instant::now() + BATCH_WAIT;
+        let next = waiting.written.map_or_else(Instant::now, |written| written + BATCH_PAUSE);
         while waiting.entries.len() < BATCH_MAX && waiting.give_up.is_none() {
-            if self.changed.wait_until(&mut waiting, full_at).timed_out() {
+            if self.changed.wait_until(&mut waiting, next).timed_out() {
                 break;
             }
         }
@@ -138,6 +141,7 @@ impl Queue {
         let mut waiting = self.waiting.lock();
         waiting.taken = 0;
         waiting.told_full = false;
+        waiting.written = Some(Instant::now());
     }
 
     /// Waits before another attempt. False when there is to be none.

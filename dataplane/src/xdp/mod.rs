@@ -101,7 +101,7 @@ pub(crate) struct Opened {
 }
 
 /// Opens the XDP path: loads the programs, adopts what is pinned, attaches to the interfaces.
-pub(crate) fn open(options: &Options) -> Result<Opened, OpenError> {
+pub(crate) fn open(options: &Options, loaded: &dyn Fn()) -> Result<Opened, OpenError> {
     if options.interfaces.is_empty() {
         return Err(OpenError::NoInterfaces);
     }
@@ -109,9 +109,9 @@ pub(crate) fn open(options: &Options) -> Result<Opened, OpenError> {
         return Err(OpenError::UnknownInterface { name: name.clone() });
     }
     let wanted = Sizes { addresses: options.node.addresses.len() as u32, groups: groups_for(options.groups) };
-    let Some(pins) = options.pins.as_deref() else { return open_with(options, wanted, None) };
+    let Some(pins) = options.pins.as_deref() else { return open_with(options, wanted, None, loaded) };
     let (folder, found) = pins::prepare(pins, wanted)?;
-    match open_with(options, wanted, found) {
+    match open_with(options, wanted, found, loaded) {
         Ok(opened) => Ok(Opened { folder: Some(folder), ..opened }),
         Err(error) if found.is_none() => {
             // Half of it must not stay: without tables behind them, programs would drop what they should not.
@@ -126,11 +126,12 @@ pub(crate) fn open(options: &Options) -> Result<Opened, OpenError> {
 }
 
 /// Opens it with tables of these sizes, or with those that were found.
-fn open_with(options: &Options, wanted: Sizes, found: Option<Sizes>) -> Result<Opened, OpenError> {
+fn open_with(options: &Options, wanted: Sizes, found: Option<Sizes>, loaded: &dyn Fn()) -> Result<Opened, OpenError> {
     let pins = options.pins.as_deref();
     let mut kernel = Kernel::load(found.unwrap_or(wanted), pins)?;
     kernel.settle()?;
     let poll_end = attach::to_polls(&mut kernel, pins)?;
+    loaded();
     let moves = kernel.take_moves();
     let devices = if found.is_some() { kernel.devices() } else { Vec::new() };
     let addresses = options.node.addresses.len().min(u8::MAX as usize) as u8;

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, TryLockError},
-    io,
+    io::{self, ErrorKind},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     thread,
@@ -73,8 +73,13 @@ impl PinFolder {
         for path in entries(pins)?.filter(|path| *path != meta && is_ours(path)).chain(any.then_some(meta.clone())) {
             fs::remove_file(&path).map_err(|source| OpenError::Files { what: "remove", path, source })?;
         }
-        fs::remove_dir(pins).map_err(|source| OpenError::Files { what: "remove", path: pins.into(), source })?;
-        Ok(any)
+        match fs::remove_dir(pins) {
+            // An empty folder that somebody else made for us, or mounted, may stay.
+            Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ResourceBusy) => Ok(any),
+            removed => {
+                removed.map(|()| any).map_err(|source| OpenError::Files { what: "remove", path: pins.into(), source })
+            }
+        }
     }
 }
 

@@ -37,6 +37,8 @@ pub struct Process {
     output: Arc<Output>,
     /// How many lines [`Process::wait_for_line`] has gone past.
     heard: usize,
+    /// Whether what it wrote is not printed.
+    is_quiet: bool,
 }
 
 impl Process {
@@ -48,7 +50,14 @@ impl Process {
         let output = Arc::new(Output::default());
         capture(child.stdout.take(), &output);
         capture(child.stderr.take(), &output);
-        Ok(Self { label: label.to_owned(), child, status: None, output, heard: 0 })
+        Ok(Self { label: label.to_owned(), child, status: None, output, heard: 0, is_quiet: false })
+    }
+
+    /// What it wrote is not printed when it is dropped.
+    #[must_use]
+    pub const fn quiet(mut self) -> Self {
+        self.is_quiet = true;
+        self
     }
 
     /// Its process id.
@@ -163,7 +172,8 @@ impl Drop for Process {
             eprintln!("the lab could not end {}: {error}", self.label);
         }
         self.output.wait_for_end(LAST_WORDS);
-        for line in self.lines() {
+        let told = if self.is_quiet { Vec::new() } else { self.lines() };
+        for line in told {
             println!("{} | {line}", self.label);
         }
     }

@@ -37,10 +37,12 @@ pub(super) const SPEECH: Group = Group {
     packages: &[package("espeak-ng", "espeak-ng"), package("sox", "sox")],
 };
 
-pub(super) const PHONES: Group = Group {
-    why: "phones, a call generator, certificates and a second opinion on every packet, for tests",
+pub(super) const PHONES: Group =
+    Group { why: "telephones that speak", packages: &[package("baresip-core", "baresip")] };
+
+pub(super) const WITNESSES: Group = Group {
+    why: "a call generator, certificates and a second opinion on every packet, for tests",
     packages: &[
-        package("baresip-core", "baresip"),
         package("sip-tester", "sipp"),
         package("openssl", "openssl"),
         package("tshark", "tshark"),

@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum, value_parser};
-use undertone_dataplane::PathChoice;
 
-/// Shows a call crossing the appliance: real speech, both directions, over IPv4 and then IPv6, copied to two monitor
-/// ports.
+/// Shows a call through the appliance: two telephones, SIP, real speech in both directions, over IPv4 and then IPv6,
+/// copied to two monitor ports.
 ///
-/// Exits with 0 only if everything arrived as it was sent. Without root, it runs over sockets on the loopback
-/// interface and says what that leaves out.
+/// Exits with 0 only if all that was said arrived. Without root, it runs over sockets on the loopback interface and says
+/// what that leaves out.
 #[derive(Parser)]
 #[command(name = "undertone-demo", version)]
 pub(crate) struct Arguments {
@@ -31,7 +30,7 @@ pub(crate) struct Arguments {
 }
 
 /// A path through the appliance.
-#[derive(Clone, Copy, Default, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum Path {
     /// The fastest that this machine has.
     #[default]
@@ -44,13 +43,14 @@ pub(crate) enum Path {
     IoUring,
 }
 
-impl From<Path> for PathChoice {
-    fn from(path: Path) -> Self {
-        match path {
-            Path::Fastest => Self::Fastest,
-            Path::Native => Self::Native,
-            Path::Generic => Self::Generic,
-            Path::IoUring => Self::Sockets,
+impl Path {
+    /// Its name in the configuration.
+    pub(crate) const fn key(self) -> &'static str {
+        match self {
+            Self::Fastest => "fastest",
+            Self::Native => "native",
+            Self::Generic => "generic",
+            Self::IoUring => "io-uring",
         }
     }
 }

@@ -1,169 +1,158 @@
-//! One call: its relay, its copies, and its two parties talking.
+//! One call: two telephones that talk to each other through the appliance, and two monitor ports that listen.
 
-use std::{cell::OnceCell, panic::resume_unwind, thread, time::Duration};
+use std::{
+    cell::OnceCell,
+    net::SocketAddr,
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result};
-use undertone_dataplane::{Clock, Dataplane, End, Kind, MonitorPort, Policy, Relay};
 use undertone_tests::{
-    lab::{Family, wait_for},
-    rtp::{Endpoint, Packet, Received, Schedule, Stream},
-    speech::encode_pcmu,
+    lab::Family,
+    phone::{Line, Phone},
+    rtp::{Endpoint, Received},
+    speech::SAMPLE_RATE,
 };
 
 use super::{
-    crossing::{Arrivals, Crossing, MONITORS},
+    appliance::{Appliance, Up},
+    configuration::{EXTENSION, SIP_PORT},
+    crossing::{Arrivals, Crossing, MONITORS, Measured, version},
     interrupt::Interrupt,
     network::{Host, Network},
-    report::Progress,
-    script::{Party, Scene},
+    report::{Progress, say},
+    script::{FRAME, Party, Scene},
 };
-
-/// Long enough for a next hop to answer, or for a packet to cross.
-const SOON: Duration = Duration::from_secs(5);
 
 /// How long nothing may come for all to have come.
 const SILENCE: Duration = Duration::from_millis(100);
 
-/// The UDP port of a party's telephone.
-const PHONE_PORT: u16 = 4000;
-
 /// The monitor port that is number 1; the others follow.
 const MONITOR_PORT: u16 = 7001;
 
-/// The parties of a call on the line, and the monitor ports that its streams are copied to.
+/// What telephones are silent for before they speak: time for the call to be shown and for copies to be set up.
+const BEFORE: Duration = Duration::from_millis(1500);
+
+/// What is behind it: longer than any call, for a telephone whose file has ended hangs up.
+const BEHIND: usize = 30 * SAMPLE_RATE as usize;
+
+/// The time that a packet lasts.
+const PTIME: Duration = Duration::from_millis(20);
+
+/// A call that is up, its streams copied to every monitor port.
 pub(crate) struct Call<'a> {
     network: &'a Network,
-    plane: &'a Dataplane,
+    appliance: &'a Appliance,
     family: Family,
-    relay: Relay,
-    parties: [Endpoint; 2],
+    scene: &'a Scene,
+    phones: [Phone; 2],
     monitors: [Endpoint; MONITORS],
+    up: Up,
+    /// When the parties began to speak.
+    began: Instant,
+    /// How many packets had come of each stream when its copies were there.
+    before_copies: [u64; 2],
 }
 
 impl<'a> Call<'a> {
-    /// Gives both parties media ports, and copies both streams to every monitor port.
-    pub(crate) fn place(network: &'a Network, plane: &'a Dataplane, family: Family) -> Result<Self> {
-        let bind = |party| network.bind(Host::Party(party), family, PHONE_PORT);
-        let parties = [bind(Party::Caller)?, bind(Party::Agent)?];
+    /// Lets the caller's telephone call the agent's, which answers, and copies both streams to every monitor port.
+    pub(crate) fn place(
+        network: &'a Network,
+        appliance: &'a Appliance,
+        family: Family,
+        scene: &'a Scene,
+        interrupt: &Interrupt,
+    ) -> Result<Self> {
         let [first, second] = [0, 1].map(|index| network.bind(Host::Monitor, family, MONITOR_PORT + index));
-        // Each party's RTP at an even port, RFC 3550, section 11.
-        let media_port = |party: Party| network.media_port() + 2 * party.index() as u16;
-        let end = |party: Party| End {
-            local: (network.media_address(Host::Party(party), family), media_port(party)).into(),
-            peer: parties[party.index()].local(),
-            learn: Policy::Strict,
-            sends: true,
-            dscp: None,
+        let monitors = [first?, second?];
+        let phone = |party: Party| {
+            let line = Line {
+                name: party.name().to_owned(),
+                number: if party == Party::Agent { EXTENSION } else { "4711" }.to_owned(),
+                at: (network.address(Host::Party(party), family), SIP_PORT).into(),
+                transport: "udp".to_owned(),
+                namespace: network.namespace(Host::Party(party)).cloned(),
+                folder: appliance.folder().join(format!("{}-v{}", party.name(), version(family))),
+                more: String::new(),
+            };
+            let silence = |length| vec![0; length];
+            let speech = [silence(samples(BEFORE)), scene.track(party).to_vec(), silence(BEHIND)].concat();
+            Ok::<_, anyhow::Error>(interrupt.heeding(|| line.start(&speech))??.quiet())
         };
-        let relay = Relay { a: end(Party::Caller), b: end(Party::Agent), kind: Kind::Rtp, clock: Clock::Hz8000 };
-        let call = Self { network, plane, family, relay, parties, monitors: [first?, second?] };
-        call.set_up().context("the appliance does not take the call")?;
-        Ok(call)
+        let mut phones = [phone(Party::Caller)?, phone(Party::Agent)?];
+        let progress = format!("call, IPv{}", version(family));
+        let appliance_at = SocketAddr::new(network.facing(Host::Party(Party::Caller), family), SIP_PORT);
+        let uri = format!("sip:{EXTENSION}@{appliance_at}");
+        say(format!("\n{progress:12}the caller's telephone calls {uri}"));
+        phones[0].call(&uri)?;
+        for phone in &mut phones {
+            phone.established().context("the call is not answered")?;
+        }
+        let began = Instant::now() + BEFORE;
+        let up = appliance.wait_for_call()?;
+        appliance.show(&["calls"])?;
+        for monitor in &monitors {
+            for port in up.ports {
+                appliance.show(&["copy", "add", &port.to_string(), &monitor.local().to_string()])?;
+            }
+        }
+        let before_copies = [appliance.packets(up.ports[0])?, appliance.packets(up.ports[1])?];
+        Ok(Self { network, appliance, family, scene, phones, monitors, up, began, before_copies })
     }
 
-    fn set_up(&self) -> Result<()> {
-        self.network.inside(|| {
-            self.plane.add(&self.relay)?;
-            for monitor in &self.monitors {
-                for end in [self.relay.a, self.relay.b] {
-                    self.plane.add_copy(end.local, MonitorPort::Network(monitor.local()))?;
-                }
-            }
-            Ok::<_, undertone_dataplane::PlaneError>(())
-        })?;
-        wait_for("the parties and the monitor to answer for their addresses", SOON, || {
-            let capacity = self.plane.capacity();
-            (capacity.destinations_resolved == capacity.destinations).then_some(())
-        })?;
+    /// Lets both parties say all that they have to say, and tells it.
+    pub(crate) fn talk(&self, interrupt: &Interrupt) -> Result<()> {
+        let progress = Progress::of_call(self.scene);
+        for frame in 0..self.scene.frames() {
+            interrupt.check()?;
+            let at = self.began + PTIME * frame as u32;
+            thread::sleep(at.saturating_duration_since(Instant::now()));
+            progress.frame(frame);
+        }
+        // What a telephone hears lies in its jitter buffer for a while.
+        let length = BEFORE + PTIME * self.scene.frames() as u32 + Duration::from_millis(300);
+        for phone in &self.phones {
+            phone.wait_for_recording(length)?;
+        }
         Ok(())
     }
 
-    /// Lets both parties talk at once, each in real time, and gives what became of both streams.
-    pub(crate) fn talk(&self, scene: &Scene, interrupt: &Interrupt) -> Result<Vec<Crossing>> {
-        let progress = &Progress::of_call(self.family, scene);
-        let [caller, agent] = thread::scope(|scope| {
-            let speak = |party| scope.spawn(move || self.speak(party, scene, progress, interrupt));
-            [speak(Party::Caller), speak(Party::Agent)]
-                .map(|party| party.join().unwrap_or_else(|panic| resume_unwind(panic)))
-        });
-        interrupt.check()?;
-        self.hear(scene, [caller?, agent?])
-    }
-
-    /// Takes the call and its copies off the appliance.
-    pub(crate) fn end(self) -> Result<()> {
-        self.network.inside(|| self.plane.remove(self.relay.a.local))
-    }
-
-    /// Sends what one party says, and gives the datagrams.
-    fn speak(&self, party: Party, scene: &Scene, progress: &Progress, interrupt: &Interrupt) -> Result<Vec<Vec<u8>>> {
-        let stream = stream(party);
-        let packets = stream.packets(&encode_pcmu(scene.track(party)));
-        let times = (0..).map(|index| stream.ptime() * index);
-        let schedule: Schedule = times.zip(packets.iter().map(Packet::to_bytes)).collect();
-        self.parties[party.index()].send_schedule_while(&schedule, self.leg(party).local, |frame| {
-            progress.frame(party, frame);
-            !interrupt.is_raised()
-        })?;
-        Ok(schedule.into_iter().map(|(_, datagram)| datagram).collect())
-    }
-
-    /// Collects what arrived of what was sent, once nothing more comes.
-    fn hear(&self, scene: &Scene, sent: [Vec<Vec<u8>>; 2]) -> Result<Vec<Crossing>> {
-        for monitor in &self.monitors {
-            // What does not come in time is a finding, not an error.
-            let _ = monitor.wait_for_packets(2 * scene.frames(), SOON);
-        }
-        let at_parties = self.parties.each_ref().map(|party| party.wait_for_silence(SILENCE));
-        let at_monitors = self.monitors.each_ref().map(|monitor| monitor.wait_for_silence(SILENCE));
-        let streams = Party::BOTH.into_iter().zip(sent);
-        streams.map(|(party, sent)| self.crossing(scene, party, sent, &at_parties, &at_monitors)).collect()
-    }
-
-    fn crossing(
-        &self,
-        scene: &Scene,
-        party: Party,
-        sent: Vec<Vec<u8>>,
-        at_parties: &[Vec<Received>; 2],
-        at_monitors: &[Vec<Received>; MONITORS],
-    ) -> Result<Crossing> {
-        let at = self.leg(party).local;
-        let paths = self.plane.paths();
-        let interface = self.network.interface(Host::Party(party));
-        let taken = paths.iter().find(|path| path.interface == interface).or(paths.first());
-        Ok(Crossing {
-            party,
-            family: self.family,
-            path: taken.context("the data plane takes no path")?.path,
-            spoken: scene.track(party).to_vec(),
-            first_timestamp: stream(party).first_timestamp,
-            // Whatever reaches a party counts as the other's, wherever it comes from: a party hears it all.
-            far_end: Arrivals::of(&sent, at_parties[party.other().index()].iter()),
+    /// Lets the caller hang up, and gives what became of both streams.
+    pub(crate) fn end(mut self) -> Result<Vec<Crossing>> {
+        self.phones[0].hang_up()?;
+        let [by_caller, by_agent] = &mut self.phones;
+        // Whoever speaks is heard by the other one.
+        let heard = [by_agent.heard()?, by_caller.heard()?];
+        let (measured, mut wrong) = self.appliance.record(&self.up)?;
+        let received = self.monitors.each_ref().map(|monitor| monitor.wait_for_silence(SILENCE));
+        let since = received.iter().flatten().map(|copy| copy.at).min().unwrap_or_default();
+        let streams = Party::BOTH.into_iter().zip(heard).zip(measured);
+        let crossing = |((party, heard), measured): ((Party, _), Measured)| {
             // At a monitor port, streams are told apart by the media port that a copy comes from.
-            monitors: at_monitors
-                .each_ref()
-                .map(|heard| Arrivals::of(&sent, heard.iter().filter(|copy| copy.from.port() == at.port()))),
-            monitor_ports: self.monitors.each_ref().map(Endpoint::local),
-            statistics: self.plane.report(at)?.statistics,
-            similarity: OnceCell::new(),
-            sent,
-        })
-    }
-
-    const fn leg(&self, party: Party) -> &End {
-        match party {
-            Party::Caller => &self.relay.a,
-            Party::Agent => &self.relay.b,
-        }
+            let at = self.up.ports[party.index()];
+            let of_stream = |all: &Vec<Received>| Arrivals::of(all.iter().filter(|it| it.from == at), since);
+            Ok(Crossing {
+                party,
+                family: self.family,
+                path: self.appliance.path(self.network.interface(Host::Party(party)))?,
+                said: self.scene.said(party).map(|(_, said)| said.to_vec()).collect(),
+                heard,
+                monitors: received.each_ref().map(of_stream),
+                monitor_ports: self.monitors.each_ref().map(Endpoint::local),
+                copies_due: measured.packets.saturating_sub(self.before_copies[party.index()]),
+                measured,
+                wrong: std::mem::take(&mut wrong),
+                alike: OnceCell::new(),
+            })
+        };
+        streams.map(crossing).collect()
     }
 }
 
-/// The numbers that a party's packets bear: both wrap during the call, as they do in any long one.
-const fn stream(party: Party) -> Stream {
-    let stream = match party {
-        Party::Caller => Stream::pcmu(0xca11_e400),
-        Party::Agent => Stream::pcmu(0x0a6e_7400),
-    };
-    stream.starting_at(u16::MAX - 100, u32::MAX - 16_000)
+/// How many samples last this long.
+const fn samples(time: Duration) -> usize {
+    time.as_millis() as usize * SAMPLE_RATE as usize / 1000
 }
+
+const _: () = assert!(samples(PTIME) == FRAME);

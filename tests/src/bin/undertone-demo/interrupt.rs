@@ -1,6 +1,7 @@
 //! Ctrl-C, such that what was built is taken down.
 
 use std::{
+    panic::resume_unwind,
     process,
     sync::{
         Arc,
@@ -27,7 +28,7 @@ impl Interrupt {
     /// Holds back SIGINT, SIGTERM and SIGHUP in this thread and in all threads and programs that it starts from now on;
     /// a thread of its own takes them instead. The second of them ends the process at once.
     pub(crate) fn watch() -> Result<Self> {
-        let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect();
+        let signals = signals();
         signals.thread_block().context("cannot hold back Ctrl-C")?;
         let interrupt = Self(Arc::default());
         let raised = interrupt.clone();
@@ -42,6 +43,14 @@ impl Interrupt {
         Ok(interrupt)
     }
 
+    /// Does something on a thread that holds nothing back, for programs that have to hear when they are to end.
+    pub(crate) fn heeding<T: Send>(&self, start: impl FnOnce() -> T + Send) -> Result<T> {
+        let unhindered = || signals().thread_unblock().map(|()| start());
+        let started =
+            thread::scope(|scope| scope.spawn(unhindered).join()).unwrap_or_else(|panic| resume_unwind(panic));
+        started.context("cannot let signals through")
+    }
+
     /// Whether it is to end.
     pub(crate) fn is_raised(&self) -> bool {
         self.0.load(Ordering::Relaxed)
@@ -51,4 +60,9 @@ impl Interrupt {
     pub(crate) fn check(&self) -> Result<()> {
         if self.is_raised() { Err(Interrupted.into()) } else { Ok(()) }
     }
+}
+
+/// What tells the demo to end.
+fn signals() -> SigSet {
+    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect()
 }

@@ -1,14 +1,16 @@
 //! Undertone at work, for people who see it for the first time.
 //!
-//! A caller and an agent talk to each other through the appliance, over IPv4 and then over IPv6, and both streams are
-//! copied to two monitor ports. What arrived is held against what was sent, byte for byte, and what the monitor ports
-//! heard is written as WAV files. Parties, appliance and monitor are network namespaces of this machine or, without
-//! root, addresses of its loopback interface.
+//! A caller's telephone calls an agent's through the appliance, over SIP, and they talk: over IPv4 and then over IPv6.
+//! Both streams are copied to two monitor ports. What the telephones and the monitor ports heard is held against what was
+//! said, and what the monitor ports heard is written as WAV files. Parties, appliance and monitor are network namespaces
+//! of this machine or, without root, addresses of its loopback interface.
 
 #![forbid(unsafe_code)]
 
+mod appliance;
 mod arguments;
 mod call;
+mod configuration;
 mod crossing;
 mod interrupt;
 mod network;
@@ -20,10 +22,10 @@ use std::{fs, process::ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Parser as _;
-use undertone_dataplane::{Dataplane, PathChoice};
 
 use self::{
-    arguments::Arguments,
+    appliance::Appliance,
+    arguments::{Arguments, Path},
     call::Call,
     crossing::Crossing,
     interrupt::{Interrupt, Interrupted},
@@ -51,24 +53,26 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<()> {
     // First of all, because threads and programs inherit what it sets.
     let interrupt = Interrupt::watch()?;
-    say("Undertone relays a call's RTP and copies both of its streams to each of two monitor ports,");
-    say("so that whoever listens there hears both parties, and can tell them apart.\n");
+    say(
+        "Undertone routes a call between a carrier and a PBX, relays its RTP, and copies both of its streams to each of",
+    );
+    say("two monitor ports, so that whoever listens there hears both parties, and can tell them apart.\n");
     fs::create_dir_all(&arguments.out)
         .with_context(|| format!("cannot write WAV files to {}", arguments.out.display()))?;
     let scenes = write_scenes(arguments, &interrupt)?;
     interrupt.check()?;
-    let (network, choice) = build_network(arguments)?;
+    let (network, path) = build_network(arguments)?;
     interrupt.check()?;
-    let plane = open_data_plane(&network, choice)?;
+    let appliance = start_appliance(&network, path, &interrupt)?;
 
     let mut crossings = Vec::new();
-    for (family, scene) in network.families().into_iter().zip(&scenes) {
+    for (family, scene) in network.families().iter().zip(&scenes) {
         interrupt.check()?;
-        let call = Call::place(&network, &plane, family)?;
-        crossings.extend(call.talk(scene, &interrupt)?);
-        call.end()?;
+        let call = Call::place(&network, &appliance, *family, scene, &interrupt)?;
+        call.talk(&interrupt)?;
+        crossings.extend(call.end()?);
     }
-    conclude(arguments, &network, &plane, &crossings)
+    conclude(arguments, &network, &appliance, &crossings)
 }
 
 /// One conversation for each IP version.
@@ -80,39 +84,41 @@ fn write_scenes(arguments: &Arguments, interrupt: &Interrupt) -> Result<Vec<Scen
 }
 
 /// The network that there is privilege for, and the path that can be shown in it.
-fn build_network(arguments: &Arguments) -> Result<(Network, PathChoice)> {
+fn build_network(arguments: &Arguments) -> Result<(Network, Path)> {
     let step = Step::begin("network");
-    let choice = arguments.path.into();
-    let (network, choice) = Network::build(choice)?;
+    let (network, path) = Network::build(arguments.path)?;
     step.done(&network.description());
-    Ok((network, choice))
+    Ok((network, path))
 }
 
-fn open_data_plane(network: &Network, choice: PathChoice) -> Result<Dataplane> {
+fn start_appliance(network: &Network, path: Path, interrupt: &Interrupt) -> Result<Appliance> {
+    say(format!("{:12}a carrier and a PBX are its peers, and one route leads from the one to the other:", "appliance"));
+    let appliance = Appliance::start(network, path, interrupt)?;
     let step = Step::begin("data plane");
-    let plane = network.open(choice).context("the appliance's data plane does not open")?;
-    step.done(&report::paths(&plane.paths(), choice));
-    Ok(plane)
+    step.done(&report::paths(&appliance.status()?, path));
+    Ok(appliance)
 }
 
-/// Tells what crossed, writes what is to be kept, and fails if anything is not as it was sent.
-fn conclude(arguments: &Arguments, network: &Network, plane: &Dataplane, crossings: &[Crossing]) -> Result<()> {
+/// Tells what crossed, writes what is to be kept, and fails if anything is not as it was said.
+fn conclude(arguments: &Arguments, network: &Network, appliance: &Appliance, crossings: &[Crossing]) -> Result<()> {
+    say("");
+    appliance.show_records()?;
     let rows: Vec<_> = crossings.iter().map(Row::of).collect();
     say(format!("\n{}\n{}\n", report::table(&rows), report::LEGEND));
-    say(format!("{}\n", report::picture(network, plane, crossings)));
-    say(Counts::of(plane)?);
+    say(format!("{}\n", report::picture(network, crossings)));
+    say(Counts::of(&appliance.status()?));
     for (file, heard) in recording::write(&arguments.out, crossings)? {
         say(format!("{heard}: {}", file.display()));
     }
     if let Some(file) = &arguments.json {
         report::write_json(file, &rows)?;
     }
-    for missing in report::not_exercised(network, &plane.paths()) {
+    for missing in report::not_exercised(network, crossings) {
         say(format!("\nNot exercised: {missing}"));
     }
     let problems: Vec<_> = crossings.iter().flat_map(Crossing::problems).collect();
     if !problems.is_empty() {
-        bail!("not everything arrived as it was sent:\n  {}", problems.join("\n  "));
+        bail!("not everything arrived as it was said:\n  {}", problems.join("\n  "));
     }
     say(format!("\n{}", report::verdict(crossings)));
     Ok(())

@@ -18,16 +18,23 @@ const PAUSE: usize = SAMPLE_RATE as usize / 2;
 pub(crate) fn write(directory: &Path, crossings: &[Crossing]) -> Result<Vec<(PathBuf, String)>> {
     let write = |monitor: usize| {
         let file = directory.join(format!("monitor-port-{}.wav", monitor + 1));
-        let [left, right] = Party::BOTH.map(|party| channel(crossings, party, monitor));
+        let [left, right] = channels(crossings, monitor);
         write_stereo_wav(&file, &left, &right)?;
         Ok((file, format!("What monitor port {} heard, caller left and agent right", monitor + 1)))
     };
     (0..MONITORS).map(write).collect()
 }
 
-/// All that a monitor port heard of one party.
-fn channel(crossings: &[Crossing], party: Party, monitor: usize) -> Vec<i16> {
-    let of_party = crossings.iter().filter(|crossing| crossing.party == party);
-    let calls: Vec<_> = of_party.map(|crossing| crossing.heard(monitor)).collect();
-    calls.join(&[0; PAUSE][..])
+/// All that a monitor port heard of each party, such that calls begin at the same time in both channels.
+fn channels(crossings: &[Crossing], monitor: usize) -> [Vec<i16>; 2] {
+    let mut channels = [Vec::new(), Vec::new()];
+    for call in crossings.chunks_exact(Party::BOTH.len()) {
+        let begin = channels[0].len();
+        for (channel, crossing) in channels.iter_mut().zip(call) {
+            channel.extend(crossing.copied(monitor));
+        }
+        let end = channels.iter().map(Vec::len).max().unwrap_or(begin) + PAUSE;
+        channels.iter_mut().for_each(|channel| channel.resize(end, 0));
+    }
+    channels
 }

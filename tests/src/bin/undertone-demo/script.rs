@@ -57,6 +57,8 @@ pub(crate) struct Line {
     pub(crate) party: Party,
     /// The frame in which it begins.
     pub(crate) frame: usize,
+    /// How many samples it has.
+    pub(crate) length: usize,
     pub(crate) words: &'static str,
 }
 
@@ -107,7 +109,16 @@ impl Scene {
         &self.tracks[party.index()]
     }
 
-    /// How many packets each party sends.
+    /// What this party says without its silences, each with the frame in which it begins; of what was cut, what is left.
+    pub(crate) fn said(&self, party: Party) -> impl Iterator<Item = (usize, &[i16])> {
+        let track = self.track(party);
+        self.lines.iter().filter(move |line| line.party == party).map(move |line| {
+            let begin = line.frame * FRAME;
+            (line.frame, &track[begin..track.len().min(begin + line.length)])
+        })
+    }
+
+    /// How many packets hold what each party says.
     pub(crate) fn frames(&self) -> usize {
         self.tracks[0].len() / FRAME
     }
@@ -136,8 +147,9 @@ impl Scene {
             let track = &mut scene.tracks[party.index()];
             // Nobody interrupts themselves.
             track.resize(start.max(track.len()), 0);
-            scene.lines.push(Line { party: *party, frame: track.len() / FRAME, words });
-            track.extend_from_slice(voiced(words));
+            let voiced = voiced(words);
+            scene.lines.push(Line { party: *party, frame: track.len() / FRAME, length: voiced.len(), words });
+            track.extend_from_slice(voiced);
         }
         scene.pad(samples(MARGIN_MS));
         scene
@@ -183,6 +195,17 @@ mod tests {
         assert_eq!(begins, [(Agent, 300), (Caller, 2400), (Agent, 3900)]);
         assert_eq!(scene.tracks[0].len(), scene.tracks[1].len());
         assert!((scene.seconds() - 6.2).abs() < 0.02, "{}", scene.seconds());
+    }
+
+    #[test]
+    fn what_is_said_is_found_again_also_when_it_was_cut() {
+        let scene = scene(&[Turn(Agent, 0, "one"), Turn(Caller, 100, "two")]).lasting(200);
+        let said: Vec<_> = Party::BOTH.iter().flat_map(|party| scene.said(*party)).collect();
+        assert_eq!(
+            said.iter().map(|(frame, said)| (*frame, said.len())).collect::<Vec<_>>(),
+            [(120, 12_800), (15, 16_000)]
+        );
+        assert!(said.iter().all(|(_, said)| said.iter().all(|sample| *sample == 1000)));
     }
 
     #[test]

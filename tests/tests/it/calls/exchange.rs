@@ -35,6 +35,8 @@ pub(super) struct Plan {
     pub(super) ports: u16,
     /// More lines of `[sip]`, and tables below it.
     pub(super) sip: String,
+    /// Whether the daemon runs as its systemd unit has it, in a lab.
+    pub(super) is_service: bool,
 }
 
 /// A daemon, and the hosts around it.
@@ -77,7 +79,7 @@ impl Plan {
     /// A carrier and a PBX, reached so.
     pub(super) fn on(ground: Ground, [carrier, pbx]: [(Family, Over); 2]) -> Self {
         let lines = vec![Line::new(Who::Carrier, carrier.0, carrier.1), Line::new(Who::Pbx, pbx.0, pbx.1)];
-        Self { ground, lines, ports: 400, sip: String::new() }
+        Self { ground, lines, ports: 400, sip: String::new(), is_service: false }
     }
 
     /// With another peer behind the PBX.
@@ -88,13 +90,29 @@ impl Plan {
 
     /// Starts the daemon.
     pub(super) fn start(self) -> Result<Exchange> {
-        let Self { ground, lines, ports, sip } = self;
-        let operator = Operator::new(ground.appliance())?;
+        let Self { ground, lines, ports, sip, is_service } = self;
+        let mut operator = Operator::new(ground.appliance())?;
         operator.write_config(&configuration(&ground, &lines, ports, &sip, &operator))?;
+        if is_service {
+            operator.serve_as(SERVICE_USER, unit_capabilities()?)?;
+            ground.give_pins_to(SERVICE_USER)?;
+        }
         let mut exchange = Exchange { daemon: None, operator, lines, ground };
         exchange.restart()?;
         Ok(exchange)
     }
+}
+
+/// A user that nothing else on this machine is likely to be.
+pub(super) const SERVICE_USER: u32 = 64_939;
+
+/// The capabilities that the systemd unit gives the daemon, as `setpriv` has them.
+pub(super) fn unit_capabilities() -> Result<Vec<String>> {
+    let unit = include_str!("../../../../control/systemd/undertone.service");
+    let line = |key: &str| unit.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+    let ambient = line("AmbientCapabilities").ok_or_else(|| other("no capabilities in the unit"))?;
+    assert_eq!(Some(ambient), line("CapabilityBoundingSet"), "what is given is what can be had");
+    Ok(ambient.split(' ').map(|name| name.trim_start_matches("CAP_").to_lowercase()).collect())
 }
 
 fn configuration(ground: &Ground, lines: &[Line], ports: u16, sip: &str, operator: &Operator) -> String {

@@ -1,7 +1,9 @@
 //! Where an exchange stands: loopback addresses of its own, or a lab.
 
 use std::{
+    fs::{self, Permissions},
     net::{IpAddr, Ipv4Addr, UdpSocket},
+    os::unix::fs::{PermissionsExt as _, chown},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -110,6 +112,17 @@ impl Ground {
             Self::Loopback(_) => None,
             Self::Lab(bench) => Some(bench.site(who).namespace()),
         }
+    }
+
+    /// Makes the folder of pins, another user's: as a service manager does that starts the daemon as one.
+    pub(super) fn give_pins_to(&self, user: u32) -> Result<()> {
+        let Self::Lab(bench) = self else { return Ok(()) };
+        let outer = bench.lab.directory();
+        let done = fs::create_dir(&bench.pins)
+            .and_then(|()| chown(&bench.pins, Some(user), Some(user)))
+            .and_then(|()| fs::set_permissions(outer, Permissions::from_mode(0o711)))
+            .and_then(|()| fs::set_permissions(outer.join("bpf"), Permissions::from_mode(0o711)));
+        done.map_err(|error| Error::Other(format!("{}: {error}", bench.pins.display())))
     }
 
     /// Lines of `[media]` about how packets are forwarded.

@@ -14,4 +14,5 @@ mod speech;
 mod strangers;
 mod tls;
 mod transports;
+mod trouble;
 mod volume;

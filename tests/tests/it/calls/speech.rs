@@ -28,7 +28,8 @@ pub(super) fn converse(exchange: &Exchange, more: [&str; 2]) -> Result<()> {
     let padded = said.each_ref().map(|said| [vec![0; BEFORE], said.clone(), vec![0; BEHIND]].concat());
     let mut pbx = exchange.phone(Who::Pbx, &padded[1], more[1])?;
     let mut carrier = exchange.phone(Who::Carrier, &padded[0], more[0])?;
-    carrier.dial(exchange, Who::Carrier)?;
+    carrier.call(&exchange.extension(Who::Carrier))?;
+    carrier.established()?;
     pbx.established()?;
     let calls = exchange.wait_for_calls(1)?;
     assert_eq!(calls[0]["streams"].as_array().map(Vec::len), Some(2), "{}", calls[0]);

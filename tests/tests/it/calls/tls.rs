@@ -207,7 +207,7 @@ mod privileged {
         let silence = vec![0; 80_000];
         let _pbx = exchange.phone(Who::Pbx, &silence, &pbx)?;
         let mut carrier = exchange.phone(Who::Carrier, &silence, &carrier)?;
-        carrier.call(&exchange, Who::Carrier)?;
+        carrier.call(&exchange.extension(Who::Carrier))?;
         carrier.refused("500")?;
         exchange.daemon().wait_for_line("no TLS with a peer", HANDSHAKE)?;
         let records = exchange.assert_idle(1)?;

@@ -1,6 +1,6 @@
 //! Somebody with a configuration file, a control socket, and the program.
 
-use std::{fs, net::SocketAddr, path::PathBuf, process::Command, time::Duration};
+use std::{fs, net::SocketAddr, os::unix::fs::chown, path::PathBuf, process::Command, time::Duration};
 
 use serde_json::Value;
 use undertone_tests::{
@@ -20,11 +20,13 @@ pub(crate) struct Operator {
     folder: tempfile::TempDir,
     /// Where the daemon runs, if not here.
     namespace: Option<Namespace>,
+    /// Whom it runs as, if not as this process, and with which capabilities.
+    service: Option<(u32, Vec<String>)>,
 }
 
 impl Operator {
     pub(crate) fn new(namespace: Option<Namespace>) -> Result<Self> {
-        Ok(Self { folder: tempfile::tempdir().map_err(other)?, namespace })
+        Ok(Self { folder: tempfile::tempdir().map_err(other)?, namespace, service: None })
     }
 
     pub(crate) fn config(&self) -> PathBuf {
@@ -37,6 +39,18 @@ impl Operator {
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// The daemon runs as another user from now on, whose all files are, with nothing but these capabilities.
+    pub(crate) fn serve_as(&mut self, user: u32, capabilities: Vec<String>) -> Result<()> {
+        // Where the program was built, another user may not come.
+        fs::copy(undertone()?, self.file("undertone")).map_err(other)?;
+        let files = fs::read_dir(self.folder.path()).map_err(other)?.flatten().map(|entry| entry.path());
+        for path in files.chain([self.folder.path().to_owned()]) {
+            chown(path, Some(user), Some(user)).map_err(other)?;
+        }
+        self.service = Some((user, capabilities));
+        Ok(())
     }
 
     /// Writes the configuration.
@@ -87,7 +101,20 @@ impl Operator {
         let config = config.to_string_lossy();
         let arguments = [&["run", "--config", &*config], arguments].concat();
         let Some(namespace) = &self.namespace else { return self.command(&arguments) };
-        let mut command = namespace.command(undertone()?);
+        let mut command = match &self.service {
+            None => namespace.command(undertone()?),
+            Some((user, capabilities)) => {
+                let set = |sign| capabilities.iter().map(|it| format!(",{sign}{it}")).collect::<String>();
+                let mut command = namespace.command("setpriv");
+                command.args(["--reuid", &user.to_string(), "--regid", &user.to_string(), "--clear-groups"]);
+                command.arg(format!("--bounding-set=-all{}", set('+'))).arg(format!("--inh-caps=-all{}", set('+')));
+                command
+                    .arg(format!("--ambient-caps=-all{}", set('+')))
+                    .arg("--no-new-privs")
+                    .arg(self.file("undertone"));
+                command
+            }
+        };
         command.args(arguments).env("UNDERTONE_SOCKET", self.socket());
         Ok(command)
     }

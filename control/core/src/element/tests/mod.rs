@@ -90,7 +90,16 @@ struct Bench {
     echoes: Vec<Vec<u8>>,
     records: Vec<Record>,
     kept: Vec<Snapshot>,
+    /// What was to be written down, in its order, and when.
+    journal: Vec<(Nanos, Noted)>,
     events: Vec<Event>,
+}
+
+/// Something to be written down.
+#[derive(Clone, Debug)]
+enum Noted {
+    Kept(Box<Snapshot>),
+    Over(Box<Record>),
 }
 
 fn socket(text: &str) -> SocketAddr {
@@ -120,6 +129,10 @@ fn trunks() -> Trunks {
     }
 }
 
+fn ports() -> Ports {
+    Ports::new(&[IpAddr::from(MEDIA)], 20_000, 20_039)
+}
+
 impl Bench {
     fn new() -> Self {
         Self::with(trunks())
@@ -138,8 +151,7 @@ impl Bench {
 
     fn with(trunks: Trunks) -> Self {
         let now = Nanos(1_000_000_000);
-        let ports = Ports::new(&[IpAddr::from(MEDIA)], 20_000, 20_039);
-        let element = Element::new(Arc::new(trunks), Limits::default(), Board::default(), ports, [7; 32], now);
+        let element = Element::new(Arc::new(trunks), Limits::default(), Board::default(), ports(), [7; 32], now);
         Self {
             element,
             now,
@@ -147,6 +159,7 @@ impl Bench {
             echoes: Vec::new(),
             records: Vec::new(),
             kept: Vec::new(),
+            journal: Vec::new(),
             events: Vec::new(),
         }
     }
@@ -185,8 +198,16 @@ impl Bench {
                     Err(error) => panic!("{error:?}: {}", sending.bytes.escape_ascii()),
                 },
                 Output::Event(event) => self.events.push(event),
-                Output::Keep(id) => self.kept.extend(self.element.snapshot(id)),
-                Output::Ended(record) => self.records.push(*record),
+                Output::Keep(id) => {
+                    if let Some(snapshot) = self.element.snapshot(id) {
+                        self.journal.push((self.now, Noted::Kept(Box::new(snapshot.clone()))));
+                        self.kept.push(snapshot);
+                    }
+                }
+                Output::Ended(record) => {
+                    self.journal.push((self.now, Noted::Over(record.clone())));
+                    self.records.push(*record);
+                }
             }
         }
     }

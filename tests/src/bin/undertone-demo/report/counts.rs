@@ -2,31 +2,29 @@
 
 use std::fmt;
 
-use anyhow::Result;
-use undertone_dataplane::{Dataplane, Fate, Reason};
+use serde_json::Value;
 
-/// Packets since the data plane was opened.
+/// Packets since the daemon was started, as `undertone status` tells of them.
 pub(crate) struct Counts {
     forwarded: u64,
     copies: u64,
     /// What was dropped, and why.
-    dropped: Vec<(Reason, u64)>,
+    dropped: Vec<(String, u64)>,
 }
 
 impl Counts {
-    pub(crate) fn of(plane: &Dataplane) -> Result<Self> {
-        let reasons = plane.reasons()?;
-        let count = |wanted: &[Reason]| -> u64 {
-            reasons.iter().filter(|(reason, _)| wanted.contains(reason)).map(|(_, count)| count).sum()
-        };
-        Ok(Self {
-            forwarded: count(&[Reason::Forwarded, Reason::Copied]),
-            copies: count(&[Reason::CopySent]),
-            dropped: reasons
-                .into_iter()
-                .filter(|(reason, count)| reason.fate() == Fate::Dropped && *count > 0)
-                .collect(),
-        })
+    /// Reads a status.
+    pub(crate) fn of(status: &Value) -> Self {
+        let reasons = status["reasons"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let key = |it: &Value| it["reason"].as_str().unwrap_or_default().to_owned();
+        let packets = |it: &Value| it["packets"].as_u64().unwrap_or(0);
+        let count = |wanted: &[&str]| reasons.iter().filter(|it| wanted.contains(&&*key(it))).map(packets).sum();
+        let dropped = reasons.iter().filter(|it| it["fate"] == "dropped" && packets(it) > 0);
+        Self {
+            forwarded: count(&["forwarded", "copied"]),
+            copies: count(&["copy-sent"]),
+            dropped: dropped.map(|it| (key(it), packets(it))).collect(),
+        }
     }
 }
 
@@ -40,7 +38,7 @@ impl fmt::Display for Counts {
         if self.dropped.is_empty() {
             return write!(f, "none dropped.");
         }
-        let dropped: Vec<_> = self.dropped.iter().map(|(reason, count)| format!("{count} {}", reason.key())).collect();
+        let dropped: Vec<_> = self.dropped.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
         write!(f, "dropped: {}.", dropped.join(", "))
     }
 }

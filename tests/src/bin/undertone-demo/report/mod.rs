@@ -11,7 +11,7 @@ use std::{
     io::{self, Write as _},
 };
 
-use undertone_dataplane::{InterfacePath, Path, PathChoice};
+use serde_json::Value;
 
 pub(crate) use self::{
     counts::Counts,
@@ -21,7 +21,8 @@ pub(crate) use self::{
     table::{LEGEND, Row, table, write_json},
 };
 use super::{
-    crossing::{Crossing, MONITORS},
+    arguments::Path,
+    crossing::{Arrivals, Crossing},
     network::Network,
     script::{Party, Scene},
 };
@@ -31,6 +32,14 @@ pub(crate) fn say(what: impl Display) {
     let _ = writeln!(io::stdout(), "{what}");
 }
 
+/// Shows what was typed and what came of it, set off from what the demo itself has to say.
+pub(crate) fn tell(typed: &str, said: &str) {
+    say(format!("            {typed}"));
+    for line in said.trim_end().lines() {
+        say(format!("            {line}"));
+    }
+}
+
 /// Who speaks, for how long.
 pub(crate) fn speech(scenes: &[Scene]) -> String {
     let voices = Party::BOTH.map(|party| format!("the {} as {}", party.name(), party.voice()));
@@ -38,52 +47,55 @@ pub(crate) fn speech(scenes: &[Scene]) -> String {
     format!("{seconds:.1} s of dialogue spoken by espeak-ng, {}", voices.join(" and "))
 }
 
-/// Which path the interfaces take and, where a faster one might have been, why.
-pub(crate) fn paths(paths: &[InterfacePath], choice: PathChoice) -> String {
-    let alike = paths.chunk_by(|one, other| (one.path, &one.reason) == (other.path, &other.reason));
-    let describe = |paths: &[InterfacePath]| {
-        let InterfacePath { path, reason, .. } = &paths[0];
-        let why =
-            if choice == PathChoice::Fastest && *path != Path::Native { format!(" ({reason})") } else { String::new() };
-        let interfaces: Vec<_> = paths.iter().map(|path| path.interface.as_str()).filter(|name| *name != "*").collect();
-        let colon = if interfaces.is_empty() { "" } else { ": " };
-        format!("{}{colon}{}, {}{why}", interfaces.join(", "), label(*path), explanation(*path))
+/// Which path the interfaces take and, where a faster one might have been, why, by a status.
+pub(crate) fn paths(status: &Value, choice: Path) -> String {
+    let all = status["interfaces"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let text = |it: &Value, key: &str| it[key].as_str().unwrap_or_default().to_owned();
+    let alike = all.chunk_by(|one, other| (&one["path"], &one["reason"]) == (&other["path"], &other["reason"]));
+    let describe = |paths: &[Value]| {
+        let (path, reason) = (text(&paths[0], "path"), text(&paths[0], "reason"));
+        let why = if choice == Path::Fastest && path != NATIVE { format!(" ({reason})") } else { String::new() };
+        let names: Vec<_> = paths.iter().map(|it| text(it, "interface")).filter(|name| name != "*").collect();
+        let colon = if names.is_empty() { "" } else { ": " };
+        format!("{}{colon}{}, {}{why}", names.join(", "), label(&path), explanation(&path))
     };
     alike.map(describe).collect::<Vec<_>>().join("; ")
 }
 
+const NATIVE: &str = "xdp-native";
+const GENERIC: &str = "xdp-generic";
+const SOCKETS: &str = "io-uring";
+
 /// A path's name in what people read.
-pub(crate) const fn label(path: Path) -> &'static str {
+pub(crate) fn label(path: &str) -> &str {
     match path {
-        Path::Native => "XDP native",
-        Path::Generic => "XDP generic",
-        Path::Sockets => "io_uring",
+        NATIVE => "XDP native",
+        GENERIC => "XDP generic",
+        SOCKETS => "io_uring",
+        other => other,
     }
 }
 
-const fn explanation(path: Path) -> &'static str {
+fn explanation(path: &str) -> &'static str {
     match path {
-        Path::Native => "in the driver, ahead of the kernel's network stack",
-        Path::Generic => "behind the driver, ahead of the kernel's network stack",
-        Path::Sockets => "in this process, behind the kernel's network stack",
+        NATIVE => "in the driver, ahead of the kernel's network stack",
+        GENERIC => "behind the driver, ahead of the kernel's network stack",
+        _ => "in the daemon, behind the kernel's network stack",
     }
 }
 
 /// Which parts of the product this run has not exercised, and what it would take.
-pub(crate) fn not_exercised(network: &Network, paths: &[InterfacePath]) -> Vec<&'static str> {
-    let is_taken = |path| paths.iter().any(|taken| taken.path == path);
+pub(crate) fn not_exercised(network: &Network, crossings: &[Crossing]) -> Vec<&'static str> {
+    let is_taken = |path| crossings.iter().any(|crossing| crossing.path == path);
     let mut missing = Vec::new();
-    if matches!(network, Network::Loopback) {
+    if matches!(network, Network::Loopback { .. }) {
         missing.push(
-            "XDP, native and generic, and separate networks. Every packet crossed sockets and io_uring in this \
-             process, on the loopback interface. Run as root to see XDP.",
+            "XDP, native and generic, separate networks, and IPv6, of which the loopback interface has one address \
+             only. Every packet crossed sockets and io_uring in the daemon. Run as root to see the others.",
         );
-        if network.families().len() < 2 {
-            missing.push("IPv6. The loopback interface does not have it here.");
-        }
-    } else if is_taken(Path::Sockets) {
-        missing.push("XDP, native and generic. Every packet crossed sockets and io_uring in this process.");
-    } else if is_taken(Path::Generic) {
+    } else if is_taken(SOCKETS) {
+        missing.push("XDP, native and generic. Every packet crossed sockets and io_uring in the daemon.");
+    } else if is_taken(GENERIC) {
         missing.push("XDP native, on at least one interface.");
     }
     missing
@@ -91,10 +103,10 @@ pub(crate) fn not_exercised(network: &Network, paths: &[InterfacePath]) -> Vec<&
 
 /// The good news.
 pub(crate) fn verdict(crossings: &[Crossing]) -> String {
-    let packets: usize = crossings.iter().map(|crossing| crossing.sent.len()).sum();
+    let packets: u64 = crossings.iter().map(|crossing| crossing.measured.packets).sum();
+    let copies: usize = crossings.iter().flat_map(|it| &it.monitors).map(Arrivals::count).sum();
     format!(
-        "Everything arrived as it was sent: {packets} packets at the other party and {} copies at the monitor ports, byte \
-         for byte.",
-        packets * MONITORS
+        "All that was said arrived: {packets} packets without loss, each party's words in the other's telephone, and \
+         {copies} copies at the monitor ports, in order and without a gap."
     )
 }

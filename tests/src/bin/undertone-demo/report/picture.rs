@@ -1,7 +1,5 @@
 //! The topology, drawn, with what crossed.
 
-use undertone_dataplane::Dataplane;
-
 use super::label;
 use crate::{
     crossing::{Crossing, MONITORS},
@@ -18,9 +16,9 @@ const COUNT: usize = 6;
 /// Columns left of the box.
 const LEFT: usize = ADDRESS + COUNT + 11;
 
-/// Draws parties, appliance and monitor ports. The counts beside a party are what it sent and what it received.
-pub(crate) fn picture(network: &Network, plane: &Dataplane, crossings: &[Crossing]) -> String {
-    let path = plane.paths().first().map_or("", |path| label(path.path));
+/// Draws parties, appliance and monitor ports. The count beside a party is what came of it.
+pub(crate) fn picture(network: &Network, crossings: &[Crossing]) -> String {
+    let path = crossings.first().map_or("", |crossing| label(&crossing.path));
     let mut lines =
         vec![format!("  {:LEFT$}┌{}┐{:>LEFT$}", Party::Caller.name(), "─".repeat(BOX), Party::Agent.name())];
     let calls: Vec<_> = crossings.chunks_exact(2).collect();
@@ -49,12 +47,12 @@ fn call_rows(network: &Network, call: &[Crossing]) -> [(String, String); 2] {
     let (caller, agent) = (address(Party::Caller), address(Party::Agent));
     [
         (
-            format!("{caller:ADDRESS$}{:>COUNT$} ────────▶ ", from_caller.sent.len()),
-            format!(" {:COUNT$} ────────▶ {agent:>ADDRESS$}", from_caller.far_end.count()),
+            format!("{caller:ADDRESS$}{:>COUNT$} ────────▶ ", from_caller.measured.packets),
+            format!(" {:COUNT$} ────────▶ {agent:>ADDRESS$}", ""),
         ),
         (
-            format!("{:ADDRESS$}{:>COUNT$} ◀──────── ", "", from_agent.far_end.count()),
-            format!(" {:COUNT$} ◀────────", from_agent.sent.len()),
+            format!("{:ADDRESS$}{:>COUNT$} ◀──────── ", "", ""),
+            format!(" {:COUNT$} ◀────────", from_agent.measured.packets),
         ),
     ]
 }

@@ -17,23 +17,21 @@ pub(crate) struct Row {
     /// The IP version: 4 or 6.
     ip: u8,
     /// The path's key, as in configuration and metrics.
-    path: &'static str,
-    #[serde(skip)]
-    path_label: &'static str,
-    /// Packets that left the sender.
-    sent: usize,
-    /// Packets that reached the other party.
-    forwarded: usize,
+    path: String,
+    /// Packets that reached the appliance.
+    packets: u64,
     /// Packets that reached each monitor port.
     copied: [usize; MONITORS],
     /// Lost before the appliance, of those expected.
     loss_percent: f64,
     jitter_ms: f64,
-    mos: f64,
-    /// Whether all of them were the same bytes, in the same order, everywhere.
+    mos: Option<f64>,
+    /// Whether the monitor ports have the same bytes, in the same order.
     identical: bool,
-    /// How alike speech was where it was heard worst: 1 is the same.
-    speech: f64,
+    /// How alike speech was at the other party's telephone: 1 is the same.
+    speech_heard: f64,
+    /// The same at the monitor port that heard it worst.
+    speech_copied: f64,
 }
 
 impl Row {
@@ -42,16 +40,15 @@ impl Row {
             from: crossing.party.name(),
             to: crossing.party.other().name(),
             ip: version(crossing.family),
-            path: crossing.path.key(),
-            path_label: label(crossing.path),
-            sent: crossing.sent.len(),
-            forwarded: crossing.far_end.count(),
+            path: crossing.path.clone(),
+            packets: crossing.measured.packets,
             copied: crossing.monitors.each_ref().map(Arrivals::count),
             loss_percent: crossing.loss() * 100.0,
-            jitter_ms: crossing.jitter_ms(),
-            mos: crossing.mos(),
+            jitter_ms: crossing.measured.jitter_ms,
+            mos: crossing.measured.mos,
             identical: crossing.is_identical(),
-            speech: crossing.similarity(),
+            speech_heard: crossing.alike().heard,
+            speech_copied: crossing.alike().copied,
         }
     }
 
@@ -59,29 +56,31 @@ impl Row {
         vec![
             format!("{} → {}", self.from, self.to),
             format!("IPv{}", self.ip),
-            self.path_label.to_owned(),
-            self.sent.to_string(),
-            self.forwarded.to_string(),
+            label(&self.path).to_owned(),
+            self.packets.to_string(),
             self.copied.map(|count| count.to_string()).join(" + "),
             format!("{:.2} %", self.loss_percent),
             format!("{:.2} ms", self.jitter_ms),
-            format!("{:.2}", self.mos),
+            self.mos.map_or("-".to_owned(), |mos| format!("{mos:.2}")),
             if self.identical { "yes" } else { "NO" }.to_owned(),
-            format!("{:.4}", self.speech),
+            format!("{:.4}", self.speech_heard),
+            format!("{:.4}", self.speech_copied),
         ]
     }
 }
 
 /// What the columns mean whose names do not say it.
 pub(crate) const LEGEND: &str = "\
-loss, jitter, MOS   as the appliance measures them where the stream arrives
-identical           every byte of every packet, at the other party and at both monitor ports
-speech              how alike what was heard there is to what was said; 1 is the same, G.711 alone costs some 0.0001";
+packets, loss, …   as the appliance measured them where the stream arrived, by the call's record
+copied             at each monitor port, from the moment that the copy was added
+same               every byte of every copy, at both monitor ports
+heard, monitored   how alike the sentence that was heard worst is to what was said, as the other telephone recorded it
+                   and as the monitor ports received it; 1 is the same, G.711 alone costs some 0.0001";
 
 /// The table as people read it.
 pub(crate) fn table(rows: &[Row]) -> Table {
     const HEADER: [&str; 11] =
-        ["stream", "IP", "path", "sent", "forwarded", "copied", "loss", "jitter", "MOS", "identical", "speech"];
+        ["stream", "IP", "path", "packets", "copied", "loss", "jitter", "MOS", "same", "heard", "monitored"];
     let mut table = Table::new();
     table.load_preset(UTF8_FULL_CONDENSED).set_header(HEADER).add_rows(rows.iter().map(Row::cells));
     table.column_iter_mut().skip(3).for_each(|column| column.set_cell_alignment(CellAlignment::Right));

@@ -1,0 +1,156 @@
+//! The appliance: `undertone run`, and the commands that an operator speaks with it.
+
+use std::{fs, net::SocketAddr, path::PathBuf, process::Command, time::Duration};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+use tempfile::TempDir;
+use undertone_tests::lab::{Process, wait_for};
+
+use super::{
+    arguments::Path, configuration, crossing::Measured, interrupt::Interrupt, network::Network, report::tell,
+    script::Party,
+};
+
+/// Long enough for the kernel to verify the programs, on a slow machine.
+const START: Duration = Duration::from_secs(30);
+
+/// Long enough for anything else.
+const SOON: Duration = Duration::from_secs(10);
+
+/// A daemon that runs; dropped, it ends.
+pub(crate) struct Appliance {
+    program: PathBuf,
+    folder: TempDir,
+    config: String,
+    _daemon: Process,
+}
+
+/// A call that is up.
+pub(crate) struct Up {
+    id: String,
+    /// The media ports that the parties send to.
+    pub(crate) ports: [SocketAddr; 2],
+}
+
+impl Appliance {
+    /// Starts the daemon with a configuration, which is shown.
+    pub(crate) fn start(network: &Network, path: Path, interrupt: &Interrupt) -> Result<Self> {
+        let program = std::env::current_exe()?.with_file_name("undertone");
+        if !program.exists() {
+            bail!("{} is not there: `cargo build --release --bin undertone` makes it", program.display());
+        }
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("undertone.toml");
+        let config = file.display().to_string();
+        let text = configuration::write(network, path, folder.path());
+        fs::write(&file, &text)?;
+        tell(&format!("$ cat {config}"), &text);
+        tell(&format!("$ undertone run --config {config}"), "");
+        let mut command = network.appliance().map_or_else(|| Command::new(&program), |it| it.command(&program));
+        command.args(["run", "--config", &config]).env_remove("UNDERTONE_SOCKET");
+        let mut daemon = interrupt.heeding(|| Process::spawn("undertone", command))??.quiet();
+        daemon.wait_for_line(" ready", START).context("the appliance does not start")?;
+        Ok(Self { program, folder, config, _daemon: daemon })
+    }
+
+    /// Where the demo's files go.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Runs a command and shows what it says.
+    pub(crate) fn show(&self, arguments: &[&str]) -> Result<()> {
+        let said = self.say(arguments)?;
+        tell(&format!("$ undertone {}", arguments.join(" ")), &said);
+        Ok(())
+    }
+
+    /// The one call that is up, once both of its streams are set up.
+    pub(crate) fn wait_for_call(&self) -> Result<Up> {
+        let call = wait_for("the call to be up", SOON, || {
+            let calls = self.ask(&["calls"]).ok()?;
+            let is_up = |call: &&Value| call["phase"] == "up" && call["streams"].as_array().map(Vec::len) == Some(2);
+            calls.as_array()?.iter().find(is_up).cloned()
+        })?;
+        let port = |party: Party| {
+            let streams = call["streams"].as_array()?;
+            streams.iter().find(|it| it["from"] == role(party))?["port"].as_str()?.parse().ok()
+        };
+        let ports = Party::BOTH.map(port);
+        let [Some(caller), Some(agent)] = ports else { bail!("a call without ports: {call}") };
+        Ok(Up { id: call["id"].as_str().unwrap_or_default().to_owned(), ports: [caller, agent] })
+    }
+
+    /// Packets that have come to a media port so far.
+    pub(crate) fn packets(&self, at: SocketAddr) -> Result<u64> {
+        let streams = self.ask(&["streams", &at.to_string()])?;
+        streams[0]["packets"].as_u64().with_context(|| format!("no stream at {at}"))
+    }
+
+    /// The path of an interface, as configuration and metrics name it.
+    pub(crate) fn path(&self, interface: &str) -> Result<String> {
+        let status = self.status()?;
+        let all = status["interfaces"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let taken = all.iter().find(|it| it["interface"] == interface).or(all.first());
+        taken.and_then(|it| it["path"].as_str()).map(str::to_owned).context("the appliance takes no path")
+    }
+
+    /// Everything that `undertone status` tells.
+    pub(crate) fn status(&self) -> Result<Value> {
+        self.ask(&["status"])
+    }
+
+    /// The record of a call that is over: how each party's stream arrived, and what is wrong with it.
+    pub(crate) fn record(&self, call: &Up) -> Result<([Measured; 2], Vec<String>)> {
+        let record = wait_for("the call's record", SOON, || {
+            let text = self.say(&self.records(&["--format", "jsonl"])).ok()?;
+            let records = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            records.into_iter().find(|record| record["id"] == call.id.as_str())
+        })?;
+        let mut problems = Vec::new();
+        if record["status"] != 200 || record["ended_by"] != role(Party::Caller) {
+            problems.push(format!("the record tells of another end than the caller's: {record}"));
+        }
+        let measured = |party| {
+            let streams = record["streams"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let stream = streams.iter().find(|it| it["from"] == role(party));
+            Measured::of(stream.with_context(|| format!("the record lacks a stream: {record}"))?)
+        };
+        Ok(([measured(Party::Caller)?, measured(Party::Agent)?], problems))
+    }
+
+    /// Shows the records of all calls.
+    pub(crate) fn show_records(&self) -> Result<()> {
+        self.show(&self.records(&[]))
+    }
+
+    fn records<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
+        [&["records", "--config", self.config.as_str()], more].concat()
+    }
+
+    /// Runs a command for its JSON.
+    fn ask(&self, arguments: &[&str]) -> Result<Value> {
+        Ok(serde_json::from_str(&self.say(&[arguments, &["--json"]].concat())?)?)
+    }
+
+    /// Runs a command, and gives what it says.
+    fn say(&self, arguments: &[&str]) -> Result<String> {
+        let mut command = Command::new(&self.program);
+        command.args(arguments).env("UNDERTONE_SOCKET", self.folder().join("undertone.sock"));
+        let output = command.output().with_context(|| format!("cannot start {}", self.program.display()))?;
+        if !output.status.success() {
+            let words = arguments.join(" ");
+            bail!("`undertone {words}` failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
+
+/// What a party is in calls and records.
+const fn role(party: Party) -> &'static str {
+    match party {
+        Party::Caller => "caller",
+        Party::Agent => "callee",
+    }
+}
