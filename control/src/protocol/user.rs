@@ -36,29 +36,32 @@ impl UserView {
     /// Every user, in the order of the configuration.
     pub(crate) fn all<'c>(directory: &Directory, calls: impl Iterator<Item = &'c Call>) -> Vec<Self> {
         let mut views: Vec<_> = directory.users().iter().map(Self::new).collect();
-        fn view(views: &mut [UserView], user: UserIndex) -> Option<&mut UserView> {
-            views.get_mut(user.0 as usize)
-        }
+        let mut note = |user: UserIndex, list: fn(&mut Self) -> &mut Vec<String>, entry: &str| {
+            if let Some(view) = views.get_mut(user.0 as usize) {
+                list(view).push(entry.into());
+            }
+        };
         for group in directory.groups() {
             for user in &group.members {
-                view(&mut views, *user).into_iter().for_each(|view| view.groups.push(group.name.clone()));
+                note(*user, |view| &mut view.groups, &group.name);
             }
         }
         for queue in directory.queues() {
             for user in &queue.agents {
-                view(&mut views, *user).into_iter().for_each(|view| view.queues.push(queue.name.clone()));
+                note(*user, |view| &mut view.queues, &queue.name);
             }
             for user in &queue.supervisors {
-                view(&mut views, *user).into_iter().for_each(|view| view.supervises.push(queue.name.clone()));
+                note(*user, |view| &mut view.supervises, &queue.name);
             }
         }
-        let places: HashMap<_, _> =
-            directory.users().iter().zip(0..).map(|(user, at)| (user.name.as_str(), at)).collect();
+        let names = directory.users().iter().map(|user| user.name.as_str());
+        let places: HashMap<_, _> = names.zip((0..).map(UserIndex)).collect();
         for call in calls {
+            let id = call.id.to_string();
             for user in Role::BOTH.map(|role| call.leg(role).party.user.as_str()) {
-                let place = places.get(user).map(|at| UserIndex(*at));
-                let view = place.and_then(|place| view(&mut views, place));
-                view.into_iter().for_each(|view| view.calls.push(call.id.to_string()));
+                if let Some(place) = places.get(user) {
+                    note(*place, |view| &mut view.calls, &id);
+                }
             }
         }
         views

@@ -25,16 +25,14 @@ pub(super) fn list(value: &[u8]) -> impl Iterator<Item = Address> {
 impl Address {
     /// The one address of a header like From.
     pub(super) fn read(value: &[u8]) -> Option<Self> {
-        let (name, uri, params) = match pieces(value, b'<').next().filter(|before| before.len() < value.len()) {
-            Some(before) => {
-                let (uri, behind) = split(value.get(before.len() + 1..)?, b'>')?;
-                (before, uri, behind)
-            }
+        let before = pieces(value, b'<').next().filter(|before| before.len() < value.len());
+        let (name, uri, params) = if let Some(before) = before {
+            let (uri, behind) = split(value.get(before.len() + 1..)?, b'>')?;
+            (before, uri, behind)
+        } else {
             // Without brackets, a semicolon begins what is not of the URI (RFC 3261 §20.10).
-            None => {
-                let uri = pieces(value, b';').next()?;
-                (&[][..], uri, value.get(uri.len()..)?)
-            }
+            let uri = pieces(value, b';').next()?;
+            (&[][..], uri, value.get(uri.len()..)?)
         };
         let (user, host) = user_and_host(uri.trim_ascii())?;
         let user = plain(&decoded(user));
