@@ -6,7 +6,7 @@ use rustix::{
         CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set, set_capabilities, set_no_new_privs,
     },
 };
-use tracing::{info, warn};
+use tracing::{debug, warn};
 
 /// What is used later, of what there is:
 /// - `BPF` and `NET_ADMIN` for the tables of new lists of copies, `NET_ADMIN` for neighbours and socket buffers,
@@ -23,7 +23,7 @@ pub(super) fn give_up() {
     match try_to() {
         Ok(kept) => {
             let kept: Vec<_> = kept.iter_names().map(|(name, _)| name).collect();
-            info!(capabilities = kept.join(" "), "privileges that are left");
+            debug!(capabilities = kept.join(" "), "privileges that are left");
         }
         // A daemon that may more than it has to works all the same.
         Err(error) => warn!(%error, "privileges that are no longer needed are kept"),

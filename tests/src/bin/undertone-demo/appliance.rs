@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use undertone_tests::lab::{Process, wait_for};
 
 use super::{
-    arguments::Path, configuration, crossing::Measured, interrupt::Interrupt, network::Network, report::tell,
+    arguments::Path, configuration, crossing::Measured, interrupt::heeding, network::Network, report::tell,
     script::Party,
 };
 
@@ -35,7 +35,7 @@ pub(crate) struct Up {
 
 impl Appliance {
     /// Starts the daemon with a configuration, which is shown.
-    pub(crate) fn start(network: &Network, path: Path, interrupt: &Interrupt) -> Result<Self> {
+    pub(crate) fn start(network: &Network, path: Path) -> Result<Self> {
         let program = std::env::current_exe()?.with_file_name("undertone");
         if !program.exists() {
             bail!("{} is not there: `cargo build --release --bin undertone` makes it", program.display());
@@ -49,7 +49,7 @@ impl Appliance {
         tell(&format!("$ undertone run --config {config}"), "");
         let mut command = network.appliance().map_or_else(|| Command::new(&program), |it| it.command(&program));
         command.args(["run", "--config", &config]).env_remove("UNDERTONE_SOCKET");
-        let mut daemon = interrupt.heeding(|| Process::spawn("undertone", command))??.quiet();
+        let mut daemon = heeding(|| Process::spawn("undertone", command))??.quiet();
         daemon.wait_for_line(" ready", START).context("the appliance does not start")?;
         Ok(Self { program, folder, config, _daemon: daemon })
     }

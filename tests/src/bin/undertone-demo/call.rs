@@ -19,7 +19,7 @@ use super::{
     appliance::{Appliance, Up},
     configuration::{EXTENSION, SIP_PORT},
     crossing::{Arrivals, Crossing, MONITORS, Measured, version},
-    interrupt::Interrupt,
+    interrupt::{Interrupt, heeding},
     network::{Host, Network},
     report::{Progress, say},
     script::{FRAME, Party, Scene},
@@ -62,7 +62,6 @@ impl<'a> Call<'a> {
         appliance: &'a Appliance,
         family: Family,
         scene: &'a Scene,
-        interrupt: &Interrupt,
     ) -> Result<Self> {
         let [first, second] = [0, 1].map(|index| network.bind(Host::Monitor, family, MONITOR_PORT + index));
         let monitors = [first?, second?];
@@ -78,7 +77,7 @@ impl<'a> Call<'a> {
             };
             let silence = |length| vec![0; length];
             let speech = [silence(samples(BEFORE)), scene.track(party).to_vec(), silence(BEHIND)].concat();
-            Ok::<_, anyhow::Error>(interrupt.heeding(|| line.start(&speech))??.quiet())
+            Ok::<_, anyhow::Error>(heeding(|| line.start(&speech))??.quiet())
         };
         let mut phones = [phone(Party::Caller)?, phone(Party::Agent)?];
         let progress = format!("call, IPv{}", version(family));

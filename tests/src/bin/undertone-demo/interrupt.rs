@@ -43,14 +43,6 @@ impl Interrupt {
         Ok(interrupt)
     }
 
-    /// Does something on a thread that holds nothing back, for programs that have to hear when they are to end.
-    pub(crate) fn heeding<T: Send>(&self, start: impl FnOnce() -> T + Send) -> Result<T> {
-        let unhindered = || signals().thread_unblock().map(|()| start());
-        let started =
-            thread::scope(|scope| scope.spawn(unhindered).join()).unwrap_or_else(|panic| resume_unwind(panic));
-        started.context("cannot let signals through")
-    }
-
     /// Whether it is to end.
     pub(crate) fn is_raised(&self) -> bool {
         self.0.load(Ordering::Relaxed)
@@ -60,6 +52,13 @@ impl Interrupt {
     pub(crate) fn check(&self) -> Result<()> {
         if self.is_raised() { Err(Interrupted.into()) } else { Ok(()) }
     }
+}
+
+/// Does something on a thread that holds nothing back, for programs that have to hear when they are to end.
+pub(crate) fn heeding<T: Send>(start: impl FnOnce() -> T + Send) -> Result<T> {
+    let unhindered = || signals().thread_unblock().map(|()| start());
+    let started = thread::scope(|scope| scope.spawn(unhindered).join()).unwrap_or_else(|panic| resume_unwind(panic));
+    started.context("cannot let signals through")
 }
 
 /// What tells the demo to end.

@@ -63,12 +63,12 @@ fn run(arguments: &Arguments) -> Result<()> {
     interrupt.check()?;
     let (network, path) = build_network(arguments)?;
     interrupt.check()?;
-    let appliance = start_appliance(&network, path, &interrupt)?;
+    let appliance = start_appliance(&network, path)?;
 
     let mut crossings = Vec::new();
     for (family, scene) in network.families().iter().zip(&scenes) {
         interrupt.check()?;
-        let call = Call::place(&network, &appliance, *family, scene, &interrupt)?;
+        let call = Call::place(&network, &appliance, *family, scene)?;
         call.talk(&interrupt)?;
         crossings.extend(call.end()?);
     }
@@ -91,9 +91,9 @@ fn build_network(arguments: &Arguments) -> Result<(Network, Path)> {
     Ok((network, path))
 }
 
-fn start_appliance(network: &Network, path: Path, interrupt: &Interrupt) -> Result<Appliance> {
+fn start_appliance(network: &Network, path: Path) -> Result<Appliance> {
     say(format!("{:12}a carrier and a PBX are its peers, and one route leads from the one to the other:", "appliance"));
-    let appliance = Appliance::start(network, path, interrupt)?;
+    let appliance = Appliance::start(network, path)?;
     let step = Step::begin("data plane");
     step.done(&report::paths(&appliance.status()?, path));
     Ok(appliance)

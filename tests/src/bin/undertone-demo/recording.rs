@@ -34,7 +34,9 @@ fn channels(crossings: &[Crossing], monitor: usize) -> [Vec<i16>; 2] {
             channel.extend(crossing.copied(monitor));
         }
         let end = channels.iter().map(Vec::len).max().unwrap_or(begin) + PAUSE;
-        channels.iter_mut().for_each(|channel| channel.resize(end, 0));
+        for channel in &mut channels {
+            channel.resize(end, 0);
+        }
     }
     channels
 }
