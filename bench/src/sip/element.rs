@@ -30,9 +30,18 @@ impl System {
     pub(super) fn obstacle(self) -> Option<String> {
         match self {
             Self::Ours => sibling(DAEMON).err().map(|error| error.to_string()),
-            Self::Peer => [KAMAILIO, RTPENGINE].iter().find(|program| !Path::new(program).exists()).map(|program| {
-                format!("{program} is not there: run `cargo xtask setup --peers`")
-            }),
+            Self::Peer => [KAMAILIO, RTPENGINE]
+                .iter()
+                .find(|program| !Path::new(program).exists())
+                .map(|program| format!("{program} is not there: run `cargo xtask setup --peers`")),
+        }
+    }
+
+    /// Calls that it can carry where a process may have so many files open: rtpengine has four sockets for each.
+    pub(super) const fn calls_max(self, files: u64) -> u64 {
+        match self {
+            Self::Ours => u64::MAX,
+            Self::Peer => files.saturating_sub(1000) / 4,
         }
     }
 }

@@ -109,7 +109,8 @@ impl Running {
     pub(super) fn finish(mut self) -> Result<Report> {
         self.0.wait()?;
         let text = fs::read_to_string(self.0.folder().join(REPORT)).unwrap_or_default();
-        serde_json::from_str(&text).with_context(|| format!("the load made no report; it said:\n{}", self.0.last_words()))
+        serde_json::from_str(&text)
+            .with_context(|| format!("the load made no report; it said:\n{}", self.0.last_words()))
     }
 }
 

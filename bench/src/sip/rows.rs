@@ -75,6 +75,8 @@ pub(super) struct Extent {
     pub(super) calls: u64,
     /// Calls at once in one measurement of memory.
     pub(super) concurrent: u64,
+    /// Files that a process may have open.
+    pub(super) files: u64,
     /// Seconds for which a rate has to be sustained.
     pub(super) seconds: f64,
 }
@@ -128,7 +130,8 @@ impl Plan {
                 (Unit::Milliseconds, Box::new(SetupDelay { element: elements.of(self.system)?, calls: extent.calls }))
             }
             Subject::Memory => {
-                (Unit::Mebibytes, Box::new(Memory { system: self.system, concurrent: extent.concurrent }))
+                let concurrent = extent.concurrent.min(self.system.calls_max(extent.files));
+                (Unit::Mebibytes, Box::new(Memory { system: self.system, concurrent }))
             }
         };
         Ok(Row { name: self.name, unit, ratio_to: self.ratio_to, measured })
