@@ -26,6 +26,8 @@ const SETTLING: Duration = Duration::from_millis(400);
 const RATES: (f64, f64) = (500.0, 16_000.0);
 /// The search ends when what was carried and what was not are as close as this.
 const CLOSE: f64 = 1.07;
+/// How long the last calls of `memory-10k-calls` may take to come up.
+const ARRIVING: Duration = Duration::from_secs(3);
 /// Calls that are counted in `memory-10k-calls`.
 const MEMORY_CALLS: f64 = 10_000.0;
 /// How fast they are placed, in calls a second.
@@ -261,7 +263,7 @@ impl Measured for Memory {
         let load = Load { hold: Duration::from_secs(3600), ..brief(self.concurrent, MEMORY_RATE) };
         let began = Instant::now();
         let mut running = load.start(&element.scene.load, Way::Through)?;
-        thread::sleep((placing + Duration::from_secs(1)).saturating_sub(began.elapsed()));
+        thread::sleep((placing + ARRIVING).saturating_sub(began.elapsed()));
         running.check()?;
         let after = element.resident()?;
         running.interrupt()?;
