@@ -162,7 +162,7 @@ impl Measured for CpuPerCall {
         let before = element.time()?;
         brief(self.calls, Self::RATE).run(&element.scene.load, Way::Through)?.check()?;
         thread::sleep(SETTLING);
-        Ok((element.time()? - before).as_secs_f64() * 1e6 / self.calls as f64)
+        Ok(element.time()?.saturating_sub(before).as_secs_f64() * 1e6 / self.calls as f64)
     }
 }
 
