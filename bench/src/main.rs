@@ -10,6 +10,7 @@ mod dataplane;
 mod machine;
 mod report;
 mod rounds;
+mod sip;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -26,11 +27,13 @@ struct Cli {
 enum Bench {
     Calls(calls::Options),
     Dataplane(dataplane::Options),
+    Sip(sip::Options),
 }
 
 fn main() -> Result<()> {
     match Cli::parse().bench {
         Bench::Calls(options) => calls::run(&options),
         Bench::Dataplane(options) => dataplane::run(&options),
+        Bench::Sip(options) => sip::run(&options),
     }
 }

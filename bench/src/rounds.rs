@@ -1,6 +1,6 @@
 //! Taking the numbers: every row once in each round.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::report::{Outcome, Outcomes, Unit};
@@ -26,6 +26,49 @@ pub(crate) trait Measured {
     fn finish(&mut self) -> Result<()> {
         Ok(())
     }
+}
+
+/// A row that can be measured, if nothing is missing for it.
+pub(crate) trait Plan {
+    /// The row's name.
+    fn name(&self) -> &'static str;
+    /// Why the row cannot be measured here, if so.
+    fn obstacle(&self) -> Option<String>;
+}
+
+/// Builds what the `wanted` of `all` rows need; what cannot be measured here is left out, unless it was asked for by name.
+pub(crate) fn prepare<P: Plan>(
+    all: &[P],
+    wanted: &[String],
+    mut start: impl FnMut(&P) -> Result<Row>,
+) -> Result<Vec<Row>> {
+    if let Some(unknown) = wanted.iter().find(|name| !all.iter().any(|plan| plan.name() == name.as_str())) {
+        let names: Vec<_> = all.iter().map(Plan::name).collect();
+        bail!("there is no row `{unknown}`; the rows are {}", names.join(", "));
+    }
+    let is_wanted = |plan: &&P| wanted.is_empty() || wanted.iter().any(|name| name == plan.name());
+    let mut plans: Vec<_> = all.iter().filter(is_wanted).collect();
+    let mut obstacles = Vec::new();
+    plans.retain(|plan| {
+        let obstacle = plan.obstacle();
+        obstacles.extend(obstacle.iter().map(|obstacle| format!("row {} is not measured: {obstacle}", plan.name())));
+        obstacle.is_none()
+    });
+    if !wanted.is_empty() && !obstacles.is_empty() {
+        bail!("{}", obstacles.join("; "));
+    }
+    for obstacle in obstacles {
+        eprintln!("{obstacle}");
+    }
+    let progress = bar(plans.len())?;
+    let mut rows = Vec::new();
+    for plan in plans {
+        progress.set_message(format!("preparing {}", plan.name()));
+        rows.push(start(plan).with_context(|| format!("row {}", plan.name()))?);
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    Ok(rows)
 }
 
 /// Takes every row's number `rounds` times, in turn.

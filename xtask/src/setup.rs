@@ -20,7 +20,7 @@ use crate::project::{Project, find_program, is_root};
 /// install what they need by themselves.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Also install the media relays that `bench` compares with.
+    /// Also install the proxy and the media relay that `bench` compares with.
     #[arg(long)]
     peers: bool,
 

@@ -21,7 +21,7 @@ use self::rows::Site;
 use crate::{
     machine,
     report::{self, Outcomes},
-    rounds::{self, Row},
+    rounds,
 };
 
 /// Measure the data plane: packets per second on one core.
@@ -56,14 +56,7 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    fn wants(&self, row: &str) -> bool {
-        self.rows.is_empty() || self.rows.iter().any(|wanted| wanted == row)
-    }
-
     fn check(&self) -> Result<()> {
-        if let Some(unknown) = self.rows.iter().find(|row| !rows::names().any(|name| name == row.as_str())) {
-            bail!("there is no row `{unknown}`; the rows are {}", rows::names().collect::<Vec<_>>().join(", "));
-        }
         if !(self.seconds > 0.0 && self.seconds <= 60.0) {
             bail!("--seconds takes more than 0, up to 60");
         }
@@ -80,7 +73,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     machine::pin(core)?;
     machine::go_first()?;
     let memory = memory::measure()?;
-    let mut rows = prepare(options, &site)?;
+    let mut rows = rounds::prepare(rows::ALL, &options.rows, |plan| plan.prepare(&site))?;
     let outcomes = rounds::measure(&mut rows, options.runs.into())?;
     println!("{}", report::table(&outcomes));
     println!("{memory}");
@@ -88,32 +81,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         println!("{verdict}");
     }
     write(options, &outcomes)
-}
-
-fn prepare(options: &Options, site: &Site) -> Result<Vec<Row>> {
-    let mut wanted: Vec<_> = rows::ALL.iter().filter(|plan| options.wants(plan.name)).collect();
-    let mut obstacles = Vec::new();
-    wanted.retain(|plan| {
-        let obstacle = plan.obstacle();
-        obstacles.extend(obstacle.iter().map(|obstacle| format!("row {} is not measured: {obstacle}", plan.name)));
-        obstacle.is_none()
-    });
-    // What was asked for by name is not left out.
-    if !options.rows.is_empty() && !obstacles.is_empty() {
-        bail!("{}", obstacles.join("; "));
-    }
-    for obstacle in obstacles {
-        eprintln!("{obstacle}");
-    }
-    let progress = rounds::bar(wanted.len())?;
-    let mut rows = Vec::new();
-    for plan in wanted {
-        progress.set_message(format!("preparing {}", plan.name));
-        rows.push(plan.prepare(site).with_context(|| format!("row {}", plan.name))?);
-        progress.inc(1);
-    }
-    progress.finish_and_clear();
-    Ok(rows)
 }
 
 fn write(options: &Options, outcomes: &Outcomes) -> Result<()> {

@@ -9,7 +9,7 @@ use crate::{
         user_space::{self, UserSpace},
     },
     report::Unit,
-    rounds::{Measured, Row},
+    rounds::{self, Measured, Row},
 };
 
 /// What a row measures.
@@ -24,7 +24,7 @@ pub(super) enum Subject {
 
 /// A row that can be measured.
 pub(super) struct Plan {
-    pub(super) name: &'static str,
+    name: &'static str,
     subject: Subject,
     ratio_to: Option<&'static str>,
 }
@@ -81,20 +81,20 @@ const fn relay(name: &'static str, load: Load, ratio_to: &'static str) -> Plan {
     Plan { name, subject: Subject::Forwarding(load), ratio_to: Some(ratio_to) }
 }
 
-/// The names of all rows.
-pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    ALL.iter().map(|plan| plan.name)
-}
+impl rounds::Plan for Plan {
+    fn name(&self) -> &'static str {
+        self.name
+    }
 
-impl Plan {
-    /// Why the row cannot be measured here, if so.
-    pub(super) fn obstacle(&self) -> Option<String> {
+    fn obstacle(&self) -> Option<String> {
         match &self.subject {
             Subject::UserSpace(relay) => relay.obstacle(),
             Subject::Forwarding(_) | Subject::RuleWrite => None,
         }
     }
+}
 
+impl Plan {
     /// Builds what the row needs.
     pub(super) fn prepare(&self, site: &Site) -> Result<Row> {
         let (unit, measured): (_, Box<dyn Measured>) = match &self.subject {

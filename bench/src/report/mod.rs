@@ -19,6 +19,14 @@ pub(crate) enum Unit {
     PacketsPerSecond,
     /// Nanoseconds for one of something; less is better.
     Nanoseconds,
+    /// Microseconds for one of something; less is better.
+    Microseconds,
+    /// Milliseconds; less is better.
+    Milliseconds,
+    /// Calls set up in a second; more is better.
+    CallsPerSecond,
+    /// Mebibytes; less is better.
+    Mebibytes,
 }
 
 impl Unit {
@@ -27,6 +35,10 @@ impl Unit {
         match self {
             Self::PacketsPerSecond => "packets/s",
             Self::Nanoseconds => "ns",
+            Self::Microseconds => "us",
+            Self::Milliseconds => "ms",
+            Self::CallsPerSecond => "calls/s",
+            Self::Mebibytes => "MiB",
         }
     }
 
@@ -36,6 +48,10 @@ impl Unit {
             Self::PacketsPerSecond if number < 999_500.0 => format!("{:.0} kpps", number / 1e3),
             Self::PacketsPerSecond => format!("{:.2} Mpps", number / 1e6),
             Self::Nanoseconds => format!("{number:.0} ns"),
+            Self::Microseconds => format!("{number:.0} µs"),
+            Self::Milliseconds => format!("{number:.2} ms"),
+            Self::CallsPerSecond => format!("{number:.0} calls/s"),
+            Self::Mebibytes => format!("{number:.1} MiB"),
         }
     }
 }
@@ -114,5 +130,6 @@ mod tests {
         assert_eq!(Unit::PacketsPerSecond.show(7_654_321.0), "7.65 Mpps");
         assert_eq!(Unit::PacketsPerSecond.show(312_345.0), "312 kpps");
         assert_eq!(Unit::Nanoseconds.show(123.4), "123 ns");
+        assert_eq!(Unit::Milliseconds.show(0.456), "0.46 ms");
     }
 }

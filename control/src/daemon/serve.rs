@@ -9,7 +9,7 @@ use tokio::{
         unix::{OwnedReadHalf, OwnedWriteHalf},
     },
     signal::unix::{Signal, SignalKind, signal},
-    task::{JoinSet, LocalSet},
+    task::{JoinSet, LocalSet, spawn_local},
     time::{sleep, timeout},
 };
 use tracing::{debug, info, warn};
@@ -43,8 +43,9 @@ pub(super) fn serve(daemon: &Rc<Daemon>, door: &Door) -> Result<(), Failure> {
         daemon.start_sip(&mut calls)?;
         http::start(daemon, &mut calls)?;
         let listener = door.listen()?;
-        turn(daemon, &listener, signals).await;
-        Ok(())
+        // A task is looked at when it has something to do; what is waited for here, whenever any has.
+        let turning = spawn_local(turn(Rc::clone(daemon), listener, signals));
+        turning.await.map_err(|error| failed(error.into()))
     })
 }
 
@@ -65,7 +66,7 @@ impl Signals {
 }
 
 /// In order of priority: the end, what the operator wants, what the service manager wants, who wants to talk.
-async fn turn(daemon: &Rc<Daemon>, listener: &UnixListener, mut signals: Signals) {
+async fn turn(daemon: Rc<Daemon>, listener: UnixListener, mut signals: Signals) {
     let mut watchdog = Watchdog::new();
     let mut connections = JoinSet::new();
     service::ready();
@@ -77,13 +78,13 @@ async fn turn(daemon: &Rc<Daemon>, listener: &UnixListener, mut signals: Signals
             _ = signals.interrupt.recv() => break "SIGINT",
             _ = signals.hang_up.recv() => {
                 // What came of it is in the log.
-                let _ = reload(daemon);
+                let _ = reload(&daemon);
             }
             () = watchdog.turn(|| daemon.is_whole()) => {}
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) if connections.len() < CONNECTIONS_MAX => {
-                    connections.spawn_local(converse(Rc::clone(daemon), stream));
+                    connections.spawn_local(converse(Rc::clone(&daemon), stream));
                 }
                 Ok((stream, _)) => refuse(&stream),
                 Err(error) => {

@@ -11,7 +11,7 @@ mod tls;
 mod udp;
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     io,
     net::{IpAddr, SocketAddr},
     rc::Rc,
@@ -46,6 +46,9 @@ pub(crate) use self::{
 use self::{media::DataplaneMedia, streams::Streams, udp::Datagrams};
 use crate::failure::Failure;
 
+/// Timers are late by as much, so that those of many calls share a turn of the thread: the shortest is 500 ms.
+const BEAT_NS: u64 = 10_000_000;
+
 /// The element and its sockets. A handle.
 #[derive(Clone)]
 pub(crate) struct Sip {
@@ -59,7 +62,7 @@ struct Shared {
     /// Rings when the element wants to be looked at sooner than was thought.
     sooner: Notify,
     /// When it wants to be looked at, as far as its timer knows.
-    armed: RefCell<Nanos>,
+    armed: Cell<Nanos>,
     ledger: RefCell<Option<Box<dyn Ledger>>>,
     audience: RefCell<Option<Box<dyn Audience>>>,
 }
@@ -108,7 +111,7 @@ impl Sip {
             datagrams,
             streams: Streams::new(identity),
             sooner: Notify::new(),
-            armed: RefCell::new(Nanos(u64::MAX)),
+            armed: Cell::new(Nanos(u64::MAX)),
             ledger: RefCell::default(),
             audience: RefCell::default(),
         };
@@ -160,11 +163,16 @@ impl Sip {
                 None => break,
             }
         }
-        let deadline = self.shared.element.borrow().deadline();
-        if deadline < *self.shared.armed.borrow() {
+        if self.next_turn() < self.shared.armed.get() {
             self.shared.sooner.notify_one();
         }
         outcome
+    }
+
+    /// When the element wants to be looked at next: on the beat of [`BEAT_NS`] that follows.
+    fn next_turn(&self) -> Nanos {
+        let deadline = self.shared.element.borrow().deadline();
+        Nanos(deadline.0.checked_next_multiple_of(BEAT_NS).unwrap_or(u64::MAX))
     }
 
     /// Whether messages from an address are taken.
@@ -217,8 +225,9 @@ impl Sip {
         let by = record.cause.by.map_or("us", undertone_control_core::call::Role::key);
         let (status, seconds) = (record.cause.status, record.lasted_ns as f64 / 1e9);
         let [caller, callee] = &record.peers;
+        // Its record has all of it.
         let cause = &record.cause.text;
-        info!(call = %record.id, caller, callee, dialled = record.dialled, status, cause, by, seconds, "call ended");
+        debug!(call = %record.id, caller, callee, dialled = record.dialled, status, cause, by, seconds, "call ended");
         if let Some(ledger) = self.shared.ledger.borrow_mut().as_mut() {
             ledger.ended(record, at);
         }
@@ -247,8 +256,8 @@ impl Sip {
 /// Looks at the element when its time has come.
 async fn keep_time(sip: Sip) {
     loop {
-        let deadline = sip.shared.element.borrow().deadline();
-        *sip.shared.armed.borrow_mut() = deadline;
+        let deadline = sip.next_turn();
+        sip.shared.armed.set(deadline);
         let wait = Duration::from_nanos(deadline.0.saturating_sub(monotonic_ns()));
         // A timer cannot be set to the end of time.
         let wait = wait.min(Duration::from_secs(3600));

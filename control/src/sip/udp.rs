@@ -68,7 +68,9 @@ pub(super) async fn serve(sip: Sip, number: usize) {
             warn!(%error, "a SIP socket cannot be waited for");
             return;
         }
-        for _ in 0..PER_TURN {
+        let mut left = PER_TURN;
+        while left > 0 {
+            left -= 1;
             // An error is about a datagram that was sent before, like "port unreachable": its transaction times out.
             let (length, remote) = match datagrams.socket.try_recv_from(&mut buffer) {
                 Ok(received) => received,
@@ -83,6 +85,9 @@ pub(super) async fn serve(sip: Sip, number: usize) {
             }
             sip.drive(|element| element.receive(now(), flow, message));
         }
-        tokio::task::yield_now().await;
+        // Who waits for a datagram that is yet to come lets others run anyway.
+        if left == 0 {
+            tokio::task::yield_now().await;
+        }
     }
 }

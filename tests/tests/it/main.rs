@@ -2,6 +2,7 @@
 //!
 //! Tests that need root stand in modules named `privileged`; without root, `--skip privileged` leaves them out.
 
+mod bench;
 mod calls;
 mod daemon;
 mod demo;

@@ -51,8 +51,11 @@ pub(super) const WITNESSES: Group = Group {
 };
 
 pub(super) const PEERS: Group = Group {
-    why: "the relay that `bench` compares with",
-    packages: &[Package { name: "rtpengine-daemon", program: "rtpengine", service: Some("rtpengine-daemon") }],
+    why: "the proxy and the relay that `bench` compares with",
+    packages: &[
+        Package { name: "rtpengine-daemon", program: "rtpengine", service: Some("rtpengine-daemon") },
+        Package { name: "kamailio", program: "kamailio", service: Some("kamailio") },
+    ],
 };
 
 const fn package(name: &'static str, program: &'static str) -> Package {

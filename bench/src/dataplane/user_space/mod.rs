@@ -8,7 +8,6 @@
 //! to the relay's sockets, is not counted for either.
 
 mod bencode;
-mod process;
 mod product;
 mod rtpengine;
 mod scene;
@@ -18,8 +17,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use self::{process::Process, scene::Scene, sender::Sender};
-use crate::rounds::Measured;
+use self::{scene::Scene, sender::Sender};
+use crate::{machine::Process, rounds::Measured};
 
 /// Streams that take turns.
 const STREAMS: u16 = 200;

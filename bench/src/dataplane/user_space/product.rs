@@ -1,16 +1,17 @@
 //! The product's daemon on its `io_uring` path.
 
-use std::{env, fmt::Write as _, fs, net::SocketAddr, path::PathBuf};
+use std::{fmt::Write as _, fs, net::SocketAddr};
 
 use anyhow::{Context as _, Result};
 
 use super::{
     STREAMS,
-    process::Process,
     scene::{PARTY, RELAY_IN, RELAY_OUT, SENDER, Scene},
     sender::source_port,
 };
+use crate::machine::{Process, sibling};
 
+const DAEMON: &str = "undertone";
 /// The first media port of either side.
 const PORT_FIRST: u16 = 20_000;
 /// The first port of the party.
@@ -18,11 +19,7 @@ const PARTY_PORT_FIRST: u16 = 5000;
 
 /// Why the daemon cannot be started, if so.
 pub(super) fn obstacle() -> Option<String> {
-    match program() {
-        Ok(path) if path.exists() => None,
-        Ok(path) => Some(format!("there is no {}: run `cargo build --release`", path.display())),
-        Err(error) => Some(error.to_string()),
-    }
+    sibling(DAEMON).err().map(|error| error.to_string())
 }
 
 /// Starts it. Gives the port of each stream.
@@ -32,15 +29,9 @@ pub(super) fn start(scene: &Scene) -> Result<(Process, Vec<SocketAddr>)> {
     let socket = folder.path().join("undertone.sock");
     fs::write(&config, configuration(&socket.display().to_string()))?;
     let arguments = ["run", "--config", &config.display().to_string()].map(String::from);
-    let process = Process::start(&scene.relay, &program()?.display().to_string(), &arguments, folder)?;
+    let process = Process::start(&scene.relay, &sibling(DAEMON)?.display().to_string(), &arguments, folder)?;
     let port = |number: u16| Ok(SocketAddr::new(RELAY_IN.parse()?, PORT_FIRST + 2 * number));
     Ok((process, (0..STREAMS).map(port).collect::<Result<_>>()?))
-}
-
-/// The daemon that was built with this program.
-fn program() -> Result<PathBuf> {
-    let this = env::current_exe().context("cannot find the folder of this program")?;
-    Ok(this.with_file_name("undertone"))
 }
 
 fn configuration(socket: &str) -> String {

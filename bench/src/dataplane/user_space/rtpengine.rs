@@ -13,10 +13,10 @@ use anyhow::{Context as _, Result, bail};
 use super::{
     STREAMS,
     bencode::{Value, decode, encode},
-    process::Process,
     scene::{PARTY, RELAY_IN, RELAY_OUT, SENDER, Scene},
     sender::source_port,
 };
+use crate::machine::Process;
 
 const PROGRAM: &str = "/usr/bin/rtpengine";
 /// Where it listens, on the loopback of a namespace that is ours.

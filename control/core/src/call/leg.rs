@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::{
     sip::{
         Flow,
-        message::{Request, Response},
+        message::{Request, Response, Uri},
     },
     trunk::{PeerIndex, Side},
 };
@@ -72,8 +72,9 @@ impl Party {
     }
 
     /// The callee, from its answer. `routes` are those Record-Routes that stand between it and us, as they came.
-    pub(crate) fn callee(response: &Response, flow: Flow, routes: &[Bytes]) -> Self {
-        let routes = routes.iter().rev().cloned().collect();
+    pub(crate) fn callee(response: &Response, flow: Flow, routes: impl Iterator<Item = Uri>) -> Self {
+        let mut routes: Vec<_> = routes.map(|uri| uri.to_bytes()).collect();
+        routes.reverse();
         Self { flow, address: copy(response.header("To").as_deref()), contact: response.target(), routes, cseq: 0 }
     }
 }

@@ -122,9 +122,8 @@ impl<M: Media> Element<M> {
         from: Role,
         offered: bool,
         server: ServerId,
-        response: &Response,
+        mut response: Response,
     ) {
-        let mut response = response.clone();
         let (status, is_invite) = (response.status(), response.method == Method::Invite);
         if status == 100 {
             return;
@@ -156,10 +155,10 @@ impl<M: Media> Element<M> {
     }
 
     /// What comes back for a BYE: the call is over, unless the other party wants to know first who it is that hangs up.
-    pub(super) fn bye_response(&mut self, now: Nanos, id: CallId, from: Role, server: ServerId, response: &Response) {
+    pub(super) fn bye_response(&mut self, now: Nanos, id: CallId, from: Role, server: ServerId, response: Response) {
         let status = response.status();
         if status != 100 {
-            self.respond_through(now, server, response.clone());
+            self.respond_through(now, server, response);
         }
         match self.calls.get_mut(&id) {
             Some(call) if matches!(status, 401 | 407) => call.left = None,

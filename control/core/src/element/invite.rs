@@ -1,5 +1,7 @@
 //! Calls that begin: a peer is chosen, and another one where it fails.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::{Asks, Element, Event, Serves, bodies::body_of, identities, uris};
@@ -132,21 +134,22 @@ impl<M: Media> Element<M> {
 
     /// Sends the INVITE to a peer. False when that peer has no room.
     fn try_peer(&mut self, now: Nanos, id: CallId, index: PeerIndex) -> Result<bool, Refusal> {
-        let Some(peer) = self.trunks.peer(index).cloned() else { return Ok(false) };
+        let trunks = Arc::clone(&self.trunks);
+        let Some(peer) = trunks.peer(index) else { return Ok(false) };
         let calls = self.peers.get(index.0 as usize).map_or(0, |state| state.calls);
         let is_full = peer.calls_max.is_some_and(|max| calls >= max);
         let Some(call) = self.calls.get_mut(&id).filter(|_| !is_full) else { return Ok(false) };
         let Some(setup) = call.setup.as_mut() else { return Ok(false) };
-        let Some(caller) = self.trunks.peer(call.legs[0].peer) else { return Ok(false) };
+        let Some(caller) = trunks.peer(call.legs[0].peer) else { return Ok(false) };
         let mut request = (*setup.request).clone();
-        let manners = [&manner(caller), &manner(&peer)];
+        let manners = [&manner(caller), &manner(peer)];
         let session = &mut call.session;
         let body = body_of!(&request)
             .change(|sdp| session.make_offer(Role::Caller, sdp, manners, &mut self.ports, &self.media))?;
         if let Some(body) = body {
             request.set_body(body);
         }
-        if let Some(uri) = uris::uri_at(&setup.number, &peer) {
+        if let Some(uri) = uris::uri_at(&setup.number, peer) {
             request.set_uri(uri);
         }
         let flow = Flow { listener: peer.listener, transport: peer.transport, remote: peer.target, connection: 0 };

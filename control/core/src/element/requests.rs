@@ -23,7 +23,7 @@ impl<M: Media> Element<M> {
     pub(super) fn sort(&mut self, now: Nanos, flow: Flow, peer: PeerIndex, message: Result<Message, Malformed>) {
         match message {
             Ok(Message::Request(request)) => self.request(now, flow, peer, request),
-            Ok(Message::Response(response)) => self.response(now, &response),
+            Ok(Message::Response(response)) => self.response(now, response),
             Err(malformed) => {
                 self.counters.malformed += 1;
                 let answer = malformed.answer.map(|bytes| Sending { flow, bytes: bytes.into() });
@@ -148,7 +148,7 @@ fn abilities(request: &Request) -> Answer {
 }
 
 /// The answer to a request for extensions in this header: we have none (RFC 3261 §8.2.2.3).
-fn unsupported(request: &Request, header: &str) -> Option<Answer> {
+fn unsupported(request: &Request, header: &'static str) -> Option<Answer> {
     let required = request.header_values(header);
     let required: Vec<_> = required.iter().map(|value| String::from_utf8_lossy(value)).collect();
     let list =

@@ -11,16 +11,16 @@ use crate::{
 };
 
 impl<M: Media> Element<M> {
-    pub(super) fn response(&mut self, now: Nanos, response: &Response) {
+    pub(super) fn response(&mut self, now: Nanos, response: Response) {
         self.counters.responses += 1;
-        let is_passed_on = self.clients.owner(response).is_some_and(Asks::is_for_another);
+        let is_passed_on = self.clients.owner(&response).is_some_and(Asks::is_for_another);
         if is_passed_on && !response.is_passable() {
             // It has lost its way back; nothing else will have come.
             self.counters.strays += 1;
             return;
         }
         self.counters.received.count(&response.method, response.status());
-        let heard = self.clients.receive(now, response, &mut self.sendings);
+        let heard = self.clients.receive(now, &response, &mut self.sendings);
         let (client, asks) = match heard {
             Heard::Owner(client, asks) => (client, asks),
             Heard::Absorbed => return,
@@ -31,12 +31,12 @@ impl<M: Media> Element<M> {
         };
         match asks {
             Asks::Attempt(call) => self.attempt_response(now, call, client, response),
-            Asks::Abandoned if (200..300).contains(&response.status()) => self.decline(now, client, response),
+            Asks::Abandoned if (200..300).contains(&response.status()) => self.decline(now, client, &response),
             Asks::Within { call, from, server, offered } => {
                 self.within_response(now, call, from, offered, server, response);
             }
             Asks::Bye { call, from, server } => self.bye_response(now, call, from, server, response),
-            Asks::Outside(server) => self.respond_through(now, server, response.clone()),
+            Asks::Outside(server) => self.respond_through(now, server, response),
             Asks::Health(peer) => self.heard_from(peer, response.status()),
             Asks::Abandoned | Asks::Ours => {}
         }
@@ -60,23 +60,23 @@ impl<M: Media> Element<M> {
         }
     }
 
-    fn attempt_response(&mut self, now: Nanos, id: CallId, client: ClientId, response: &Response) {
+    fn attempt_response(&mut self, now: Nanos, id: CallId, client: ClientId, response: Response) {
         let status = response.status();
         let is_current = self.calls.get(&id).is_some_and(|call| call.is_attempt(client));
         match status {
             100 => {}
-            _ if (200..300).contains(&status) && !is_current => self.second_answer(now, client, response),
+            _ if (200..300).contains(&status) && !is_current => self.second_answer(now, client, &response),
             _ if !is_current => {}
             101..200 => self.ring(now, id, response),
             200..300 => self.pick_up(now, id, client, response),
-            _ => self.attempt_failed(now, id, status, Some(response)),
+            _ => self.attempt_failed(now, id, status, Some(&response)),
         }
     }
 
     /// 18x: the callee is heard of.
-    fn ring(&mut self, now: Nanos, id: CallId, response: &Response) {
+    fn ring(&mut self, now: Nanos, id: CallId, mut response: Response) {
         let ring = std::time::Duration::from_secs(self.limits.ring_s.into());
-        self.hear(id, response);
+        self.hear(id, &response);
         let Some(call) = self.calls.get_mut(&id) else { return };
         let server = call.server;
         if call.phase == Phase::Trying {
@@ -90,7 +90,6 @@ impl<M: Media> Element<M> {
             call.leg_mut(Role::Callee).dialog.contact = Some(target);
         }
         let offered = call.offered;
-        let mut response = response.clone();
         // With an offer from the caller, an unreliable 18x previews the answer; without, it cannot carry one, and media
         // would go past us.
         let is_description = offered || may_offer(&response);
@@ -106,21 +105,20 @@ impl<M: Media> Element<M> {
     }
 
     /// 2xx: the callee has answered, or says so again because the ACK has not come.
-    fn pick_up(&mut self, now: Nanos, id: CallId, client: ClientId, response: &Response) {
+    fn pick_up(&mut self, now: Nanos, id: CallId, client: ClientId, mut response: Response) {
         let Some(flow) = self.clients.flow(client) else { return };
         let Some(call) = self.calls.get(&id) else { return };
         let (server, offered) = (call.server, call.offered);
         if call.phase == Phase::Up && call.leg(Role::Callee).tag != response.to_tag {
-            return self.second_answer(now, client, response);
+            return self.second_answer(now, client, &response);
         }
-        let mut passed = response.clone();
-        if let Err(refusal) = self.describe_response(id, Role::Callee, offered, &mut passed) {
+        if let Err(refusal) = self.describe_response(id, Role::Callee, offered, &mut response) {
             // What it says cannot be relayed: it is told that this was all, and the caller why.
-            self.decline(now, client, response);
+            self.decline(now, client, &response);
             return self.fail(now, id, &answer_to(&refusal), Some(Role::Callee));
         }
-        self.hear(id, response);
-        let party = self.callee(response, flow);
+        self.hear(id, &response);
+        let party = self.callee(&response, flow);
         let Some(call) = self.calls.get_mut(&id) else { return };
         if call.phase != Phase::Up {
             let took = now - call.started;
@@ -138,7 +136,7 @@ impl<M: Media> Element<M> {
         }
         self.changed(id);
         if let Some(server) = server {
-            self.respond_through(now, server, passed);
+            self.respond_through(now, server, response);
         }
     }
 

@@ -110,10 +110,7 @@ impl<M: Media> Element<M> {
 
     /// The callee, from its answer. What stands in its Record-Routes from ours on is not between it and us.
     pub(super) fn callee(&self, response: &Response, flow: Flow) -> Party {
-        let routes = response.record_routes();
-        let is_ours = |uri: &Bytes| Uri::parse(uri.clone()).is_ok_and(|uri| self.is_ours(&uri));
-        let far = routes.iter().position(is_ours).unwrap_or(routes.len());
-        Party::callee(response, flow, routes.get(..far).unwrap_or_default())
+        Party::callee(response, flow, response.record_route_uris().take_while(|uri| !self.is_ours(uri)))
     }
 
     pub(super) fn is_ours(&self, uri: &Uri) -> bool {

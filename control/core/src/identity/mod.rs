@@ -366,8 +366,8 @@ fn party(claim: Claim, source: &Source, is_private: bool, peer: &Peer, trunks: &
 impl Told<'_> {
     fn values(&self, name: &str) -> Vec<Cow<'_, [u8]>> {
         match self {
-            Self::Request(request) => request.header_values(name),
-            Self::Response(response) => response.header_values(name),
+            Self::Request(request) => request.named_values(name),
+            Self::Response(response) => response.named_values(name),
         }
     }
 }

@@ -71,6 +71,7 @@ fn the_operator_sees_the_extension_that_is_in_the_call() -> Result<()> {
 
     let handed_over = exchange.wait_for_callee("105")?;
     assert_eq!(handed_over["callee"]["name"], "Eve E.");
+    exchange.wait_for_kept("\"name\":\"Eve E.\",\"extension\":\"105\"")?;
     exchange.daemon().kill9()?;
     exchange.restart()?;
     let after = exchange.wait_for_callee("105")?;

@@ -1,5 +1,7 @@
 //! Calls that outlive the daemon.
 
+use std::fs;
+
 use undertone_tests::{Result, lab::wait_for};
 
 use super::{
@@ -12,12 +14,25 @@ use crate::daemon::operator::SOON;
 /// How long a party waits before it goes on with its call, in milliseconds: the daemon is killed meanwhile.
 const PAUSE_MS: &str = "2000";
 
-/// A daemon is killed in the middle of a call, as soon as the call is known to be up, and the next one serves its re-INVITEs
-/// and its BYE.
+impl Exchange {
+    /// Waits until a call's state with this text in it stands in the database, where it is put a moment later.
+    pub(super) fn wait_for_kept(&self, kept: &str) -> Result<()> {
+        wait_for("the call to be kept", SOON, || {
+            let has = |name| {
+                let bytes = fs::read(self.operator.file(name)).unwrap_or_default();
+                bytes.windows(kept.len()).any(|window| window == kept.as_bytes())
+            };
+            (has("undertone.db-wal") || has("undertone.db")).then_some(())
+        })
+    }
+}
+
+/// A daemon is killed in the middle of a call, and the next one serves its re-INVITEs and its BYE.
 fn outlive(exchange: &mut Exchange, meanwhile: impl FnOnce(&mut Exchange) -> Result<()>) -> Result<()> {
     let pbx = exchange.callee(Who::Pbx, "uas_hold", 1, &[])?;
     let carrier = exchange.caller(Who::Carrier, "uac_hold", 1, &["-d", PAUSE_MS])?;
     let before = exchange.wait_for_calls(1)?.remove(0);
+    exchange.wait_for_kept(&format!("\"id\":{},\"is_up\":true", before["id"]))?;
     meanwhile(exchange)?;
     let after = exchange.calls()?;
     assert_eq!([&after[0]["id"], &after[0]["streams"]], [&before["id"], &before["streams"]], "the same call");

@@ -3,7 +3,11 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use sipx::{Header, HeaderName, Headers, Uri, Via, headers::first_hop_end, message::TypedHeader as _};
+use sipx::{
+    Header, HeaderName, Headers, Uri, Via,
+    headers::{Route, first_hop_end},
+    message::TypedHeader as _,
+};
 use sipx_sip as sipx;
 
 use super::{Request, Response, read::name_of};
@@ -34,6 +38,10 @@ impl Request {
     /// Takes the first Route away; what else stands in its line stays as it is. False when there is none, or one of the
     /// others cannot be read, so that none is taken away.
     pub fn pop_route(&mut self) -> bool {
+        // The usual case, without taking apart what stays.
+        if self.has_plain_routes() {
+            return self.inner_mut().headers.remove_first(&HeaderName::Route).is_some();
+        }
         self.inner_mut().headers.remove_address_value(&HeaderName::Route, 0).is_ok()
     }
 
@@ -90,8 +98,15 @@ impl Request {
         insert(headers, at, &HeaderName::Via, noted);
     }
 
+    /// Whether the first Route has a line to itself, and the others can be read.
+    fn has_plain_routes(&self) -> bool {
+        let mut rows = self.headers().get_all(&HeaderName::Route);
+        let is_alone = rows.next().is_some_and(|row| !row.raw_value().contains(&b','));
+        is_alone && rows.all(|row| Route::decode(&row.value()).is_ok())
+    }
+
     fn routes(&self) -> Vec<Uri> {
-        let routes = self.headers().typed_all::<sipx::headers::Route>();
+        let routes = self.headers().typed_all::<Route>();
         routes.filter_map(Result::ok).map(|route| route.0.uri).collect()
     }
 }
@@ -132,18 +147,18 @@ macro_rules! edit_headers {
             }
 
             /// Gives the first header of a name this value, or adds it.
-            pub fn set_header(&mut self, name: &str, value: impl Into<Bytes>) {
+            pub fn set_header(&mut self, name: &'static str, value: impl Into<Bytes>) {
                 set(&mut self.inner_mut().headers, &name_of(name), value);
             }
 
             /// Takes every header of a name away.
-            pub fn remove_header(&mut self, name: &str) {
+            pub fn remove_header(&mut self, name: &'static str) {
                 self.inner_mut().headers.remove_all(&name_of(name));
             }
 
             /// The message as it is sent.
             pub fn to_bytes(&self) -> Bytes {
-                let mut out = Vec::with_capacity(1024);
+                let mut out = Vec::with_capacity(1024 + self.body().len());
                 self.inner().write_to(&mut out);
                 out.into()
             }

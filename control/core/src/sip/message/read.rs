@@ -58,6 +58,9 @@ where
     H: TypedHeader + Deref<Target = Address>,
 {
     let value = headers.value(name).ok_or(missing)?;
+    if let Some(tag) = plain_tag(&value) {
+        return Ok(Bytes::copy_from_slice(tag));
+    }
     match headers.typed::<H>() {
         // A tag that is none would hide the one that an answer adds.
         Some(Ok(address)) if *name == HeaderName::To && has_empty_tag(&address) => Err(bad),
@@ -73,6 +76,12 @@ where
 fn has_empty_tag(address: &Address) -> bool {
     let mut tags = address.params.iter().filter(|param| param.name.eq_ignore_ascii_case(b"tag"));
     tags.any(|tag| tag.value.as_ref().is_none_or(|value| value.is_empty()))
+}
+
+/// The tag of a From or To without quotation marks and blanks, in which it is where it seems to be: most are written so.
+fn plain_tag(value: &[u8]) -> Option<&[u8]> {
+    let is_plain = !value.iter().any(|byte| matches!(byte, b'"' | b' ' | b'\t'));
+    is_plain.then(|| loose_tag(value)).flatten().filter(|tag| !tag.is_empty())
 }
 
 /// Whether a quoted string begins in it and does not end.
@@ -194,18 +203,26 @@ macro_rules! read_headers {
             }
 
             /// The value of the first header of a name, unfolded.
-            pub fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+            pub fn header(&self, name: &'static str) -> Option<Cow<'_, [u8]>> {
                 self.headers().value(&name_of(name))
             }
 
             /// The values of every header of a name, unfolded.
-            pub fn header_values(&self, name: &str) -> Vec<Cow<'_, [u8]>> {
-                let name = name_of(name);
-                self.headers().iter().filter(|header| *header.name() == name).map(sipx::Header::value).collect()
+            pub fn header_values(&self, name: &'static str) -> Vec<Cow<'_, [u8]>> {
+                self.values_of(&name_of(name))
+            }
+
+            /// The same, of a header that the configuration names.
+            pub fn named_values(&self, name: &str) -> Vec<Cow<'_, [u8]>> {
+                self.values_of(&HeaderName::parse(&Bytes::copy_from_slice(name.as_bytes())))
+            }
+
+            fn values_of(&self, name: &HeaderName) -> Vec<Cow<'_, [u8]>> {
+                self.headers().iter().filter(|header| header.name() == name).map(sipx::Header::value).collect()
             }
 
             /// The first address of a header of addresses, where there is one and it can be read.
-            pub fn address(&self, name: &str) -> Option<Address> {
+            pub fn address(&self, name: &'static str) -> Option<Address> {
                 let value = self.header(name)?;
                 Address::parse_list(&value, "address").ok()?.into_iter().next()
             }
@@ -222,14 +239,19 @@ macro_rules! read_headers {
                 (!uri.has_headers()).then(|| uri.to_bytes())
             }
 
-            /// The URIs of the Record-Route values, the topmost first.
+            /// The URIs of the Record-Route values as they are written, the topmost first.
             pub fn record_routes(&self) -> Vec<Bytes> {
+                self.record_route_uris().map(|uri| uri.to_bytes()).collect()
+            }
+
+            /// The URIs of the Record-Route values, the topmost first.
+            pub fn record_route_uris(&self) -> impl Iterator<Item = Uri> + '_ {
                 let routes = self.headers().typed_all::<RecordRoute>();
-                routes.filter_map(Result::ok).map(|route| route.0.uri.to_bytes()).collect()
+                routes.filter_map(Result::ok).map(|route| route.0.uri)
             }
 
             /// Whether a header of tokens, like Supported or Require, has one.
-            pub fn has_token(&self, name: &str, token: &str) -> bool {
+            pub fn has_token(&self, name: &'static str, token: &str) -> bool {
                 self.header_values(name).iter().any(|value| {
                     let mut parts = value.split(|byte| *byte == b',');
                     parts.any(|part| part.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
@@ -242,6 +264,6 @@ macro_rules! read_headers {
 read_headers!(Request);
 read_headers!(Response);
 
-pub(super) fn name_of(name: &str) -> HeaderName {
-    HeaderName::parse(&Bytes::copy_from_slice(name.as_bytes()))
+pub(super) fn name_of(name: &'static str) -> HeaderName {
+    HeaderName::parse(&Bytes::from_static(name.as_bytes()))
 }

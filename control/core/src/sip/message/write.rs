@@ -43,7 +43,8 @@ impl Request {
     /// The response to this request as it is sent (RFC 3261 §8.2.6): `to_tag` is ours, where the request has none.
     pub fn answer(&self, answer: &Answer, to_tag: &str) -> Bytes {
         let reason = if answer.reason.is_empty() { phrase(answer.status) } else { answer.reason };
-        let mut out = format!("SIP/2.0 {} {reason}\r\n", answer.status).into_bytes();
+        let mut out = Vec::with_capacity(1024);
+        out.extend_from_slice(format!("SIP/2.0 {} {reason}\r\n", answer.status).as_bytes());
         for name in [HeaderName::Via, HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq] {
             for header in self.headers().get_all(&name) {
                 out.extend_from_slice(name.canonical());

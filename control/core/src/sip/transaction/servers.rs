@@ -1,6 +1,6 @@
 //! Requests that we were sent.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, net::IpAddr, time::Duration};
 
 use bytes::Bytes;
 
@@ -234,7 +234,10 @@ fn key(request: &Request, method: &Method, flow: &Flow) -> Key {
     part(method.as_bytes());
     part(&request.via.branch);
     part(&request.via.sent_by);
-    part(flow.remote.ip().to_string().as_bytes());
+    match flow.remote.ip() {
+        IpAddr::V4(ip) => part(&ip.octets()),
+        IpAddr::V6(ip) => part(&ip.octets()),
+    }
     if !request.via.has_cookie() {
         // RFC 2543, whose branches are not unique: what tells one request from another. The tag of To is left out, which
         // an ACK has and its INVITE has not.
