@@ -59,6 +59,10 @@ pub(crate) struct Options {
     /// How long a rate has to be sustained, in seconds.
     #[arg(long, default_value_t = 4.0, value_name = "SECONDS")]
     seconds: f64,
+
+    /// Take turns with whatever else the machine does, instead of running before it: the numbers are then of both.
+    #[arg(long)]
+    polite: bool,
 }
 
 /// Measures and reports.
@@ -66,7 +70,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if !(options.seconds > 0.0 && options.seconds <= 60.0) {
         bail!("--seconds takes more than 0, up to 60");
     }
-    machine::go_before_others()?;
+    if !options.polite {
+        machine::go_before_others()?;
+    }
     println!("{}", machine::facts());
     let mut rows = prepare(options)?;
     let outcomes = rounds::measure(&mut rows, options.runs.into())?;

@@ -18,7 +18,7 @@ mod privileged {
         let folder = tempfile::tempdir().expect("a directory can be made");
         let json = folder.path().join("rows");
         let mut command = Command::new(program("undertone-bench")?);
-        command.args(["sip", "--runs", "1", "--calls", "20", "--concurrent", "40"]);
+        command.args(["sip", "--runs", "1", "--calls", "20", "--concurrent", "40", "--polite"]);
         command.args(["--rows", &rows.join(","), "--json"]).arg(&json);
         let mut bench = Process::spawn("the bench", command)?;
         let status = bench.wait(TIMEOUT)?;
