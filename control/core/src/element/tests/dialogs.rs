@@ -139,7 +139,9 @@ fn a_call_outlives_its_peers_place_in_the_configuration() {
         let options = Draft { method: "OPTIONS", body: String::new(), ..invite("o") }.text();
         let other = Draft { call: "call-2", ..invite("2") }.text();
         let news = [other.as_str(), options.as_str(), "INVITE broken"];
-        news.iter().for_each(|message| bench.send(CARRIER, message));
+        for message in news {
+            bench.send(CARRIER, message);
+        }
         let strangers = bench.element.counters().strangers - before;
         if what != "renamed" {
             assert_eq!((strangers, bench.heard(CARRIER).len()), (3, 0), "{what}: what begins there is a stranger's");

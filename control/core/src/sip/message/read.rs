@@ -75,7 +75,7 @@ where
 
 fn has_empty_tag(address: &Address) -> bool {
     let mut tags = address.params.iter().filter(|param| param.name.eq_ignore_ascii_case(b"tag"));
-    tags.any(|tag| tag.value.as_ref().is_none_or(|value| value.is_empty()))
+    tags.any(|tag| tag.value.as_ref().is_none_or(Vec::is_empty))
 }
 
 /// The tag of a From or To without quotation marks and blanks, in which it is where it seems to be: most are written so.
