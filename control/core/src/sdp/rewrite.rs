@@ -67,16 +67,7 @@ impl Sdp<'_> {
         let plan: Vec<Treatment> = self.media.iter().enumerate().map(treatment).collect();
         let session = self.session_address(&plan);
         let mut edits = Vec::new();
-        self.edit_session(session, options, &mut edits);
-        if let Some(ours) = Self::first_anchor(&plan) {
-            edits.extend(
-                self.lines
-                    .get(..self.session.lines)
-                    .unwrap_or_default()
-                    .iter()
-                    .find_map(|line| origin_edit(line, ours)),
-            );
-        }
+        self.edit_session([session, first_anchor(&plan)], options, &mut edits);
         for (line, treatment) in self.media.iter().zip(&plan) {
             let lines = self.lines.get(line.lines.clone()).unwrap_or_default();
             let mut section = Section { sdp: self, line, lines, session, edits: &mut edits };
@@ -105,26 +96,30 @@ impl Sdp<'_> {
         Some(shown(anchor.address, connection.is_hold()))
     }
 
-    fn edit_session(&self, address: Option<IpAddr>, options: &Options<'_>, edits: &mut Vec<Edit>) {
+    /// Edits the lines above all media: `c=` becomes the first address, `o=` the second where it has to.
+    fn edit_session(&self, [address, ours]: [Option<IpAddr>; 2], options: &Options<'_>, edits: &mut Vec<Edit>) {
         let lines = self.lines.get(..self.session.lines).unwrap_or_default();
         if let Some(address) = address {
             edits.extend(lines.iter().filter_map(|line| connection_edit(line, address)));
         }
+        if let Some(ours) = ours {
+            edits.extend(lines.iter().filter_map(|line| origin_edit(line, ours)));
+        }
         edits.extend(lines.iter().filter_map(|line| removal(line, options)));
-    }
-
-    /// The first address of ours.
-    fn first_anchor(plan: &[Treatment]) -> Option<IpAddr> {
-        plan.iter().find_map(|treatment| match treatment {
-            Treatment::Anchor(anchor) => Some(anchor.address),
-            _ => None,
-        })
     }
 
     /// How the description ends its lines.
     fn line_end(&self) -> &[u8] {
         self.lines.first().and_then(Line::line_end).unwrap_or(b"\r\n")
     }
+}
+
+/// The first address of ours.
+fn first_anchor(plan: &[Treatment]) -> Option<IpAddr> {
+    plan.iter().find_map(|treatment| match treatment {
+        Treatment::Anchor(anchor) => Some(anchor.address),
+        _ => None,
+    })
 }
 
 /// What becomes of a line after all.
