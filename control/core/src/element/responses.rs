@@ -36,8 +36,8 @@ impl<M: Media> Element<M> {
                 self.within_response(now, call, from, offered, server, response);
             }
             Asks::Bye { call, from, server } => self.bye_response(now, call, from, server, response),
-            Asks::Outside(server) => self.respond_through(now, server, response.clone()),
-            Asks::Health(peer) => self.heard_from(peer, response.status()),
+            Asks::Outside { server, .. } => self.respond_through(now, server, response.clone()),
+            Asks::Health(peer, target) => self.heard_from(peer, target, response.status()),
             Asks::Abandoned | Asks::Ours => {}
         }
     }
@@ -54,8 +54,11 @@ impl<M: Media> Element<M> {
                 self.respond_nothing(now, server, status);
                 self.hung_up(now, call, from);
             }
-            Asks::Outside(server) => self.respond_nothing(now, server, status),
-            Asks::Health(peer) => self.not_heard_from(peer),
+            Asks::Outside { server, to: (peer, target) } => {
+                self.failed_at(now, peer, target);
+                self.respond_nothing(now, server, status);
+            }
+            Asks::Health(peer, target) => self.not_heard_from(peer, target),
             Asks::Abandoned | Asks::Ours => {}
         }
     }
@@ -151,10 +154,17 @@ impl<M: Media> Element<M> {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let callee = call.leg(Role::Callee).peer;
         let Some(setup) = call.setup.as_mut() else { return };
-        setup.attempt = None;
+        let target = setup.attempt.take().map(|attempt| attempt.to);
         setup.failure = Some(status);
+        if response.is_some() && status != 503 {
+            // The peer itself has spoken: its other targets would say the same (RFC 3263 §4.3).
+            setup.left.retain(|(peer, _)| *peer != callee);
+        }
         let goes_on = fails_over(status) && !setup.left.is_empty();
         self.count_call(callee, -1);
+        if let Some(target) = target.filter(|_| response.is_none()) {
+            self.failed_at(now, callee, target);
+        }
         if goes_on {
             self.counters.failovers += 1;
             return self.try_next(now, id);
