@@ -38,13 +38,15 @@ pub(super) const SPEECH: Group = Group {
 };
 
 pub(super) const PHONES: Group = Group {
-    why: "phones, a call generator, certificates and a second opinion on every packet, for tests",
+    why: "phones, a call generator, certificates, a DNS server and a second opinion on every packet, for tests",
     packages: &[
         package("baresip-core", "baresip"),
         package("sip-tester", "sipp"),
         package("openssl", "openssl"),
         package("tshark", "tshark"),
         package("tcpdump", "tcpdump"),
+        // Without the service that the package dnsmasq starts.
+        package("dnsmasq-base", "dnsmasq"),
     ],
 };
 

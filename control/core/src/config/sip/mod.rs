@@ -56,14 +56,6 @@ pub struct Tls {
     pub trust: Option<PathBuf>,
 }
 
-impl Sip {
-    /// What takes the place of `old` in a daemon that goes on: see [`Trunks::succeed`].
-    #[must_use]
-    pub fn succeed(&self, old: &Self) -> Self {
-        Self { trunks: self.trunks.succeed(&old.trunks), ..self.clone() }
-    }
-}
-
 /// Reads all that is about SIP. `None` when there is nothing about it, or when something was complained of. Where
 /// `media` could not be read, what depends on it is not checked.
 pub(super) fn read(root: &Section<'_>, media: Option<&Media>) -> Option<Sip> {

@@ -5,6 +5,7 @@ mod calls;
 mod dialogs;
 mod failures;
 mod media;
+mod names;
 mod routes;
 mod simulation;
 mod torture;
