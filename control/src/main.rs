@@ -1,7 +1,8 @@
 //! Undertone's program: the daemon, and the commands that speak with it.
 //!
 //! [`daemon`] is `undertone run`; [`cli`] is everything an operator types; [`protocol`] is what they say to each other;
-//! [`storage`] is what stays of calls; [`http`] is what machines are told.
+//! [`storage`] is what stays of calls; [`http`] is what machines are told;
+//! [`names`] looks up the DNS names of peers.
 
 #![forbid(unsafe_code)]
 
@@ -9,6 +10,7 @@ mod cli;
 mod daemon;
 mod failure;
 mod http;
+mod names;
 mod pcap;
 mod protocol;
 mod sip;

@@ -1,13 +1,14 @@
 //! `undertone check`.
 
-use std::{fmt::Write as _, path::PathBuf};
+use std::{collections::BTreeSet, fmt::Write as _, path::PathBuf};
 
 use serde_json::json;
 use undertone_control_core::{
     Config,
     config::Sip,
     names::{Named as _, PathChoice},
-    trunk::Side,
+    sip::Transport,
+    trunk::{Answer, Lookup, Side, Unused},
 };
 
 use super::{
@@ -17,13 +18,15 @@ use super::{
 use crate::{
     daemon::{check_host, read_config},
     failure::Failure,
+    names,
 };
 
 /// Read a configuration and say what is in it, or what is wrong with it
 ///
 /// Nothing is touched and no daemon is needed. Every problem is told at once, with its line and key; the exit status is
 /// then 2. When the file is right and this host is not ready for it, because interfaces are missing or down or a media
-/// address is on none, that is told and the exit status is 1.
+/// address is on none, that is told and the exit status is 1. Names of peers are looked up; one that does not resolve now is
+/// told, and is no mistake.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  undertone check --config new.toml && mv new.toml /etc/undertone/undertone.toml && undertone reload"
@@ -47,7 +50,57 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     if !args.file_only {
         check_host(&config)?;
     }
-    if args.json { print_json(&summary_json(&config)) } else { print(&summary(&config, args)) }
+    let names = if args.file_only { Names::default() } else { Names::look_up(&config) };
+    if args.json {
+        print_json(&summary_json(&config, &names))
+    } else {
+        print(&(summary(&config, args) + &names.lines()))
+    }
+}
+
+/// What the names of peers lead to now.
+#[derive(Default)]
+struct Names {
+    found: Vec<(Lookup, Result<Answer, String>)>,
+    /// What of it would not be used.
+    unused: Vec<Unused>,
+}
+
+impl Names {
+    fn look_up(config: &Config) -> Self {
+        let Some(sip) = config.sip.as_ref().filter(|sip| !sip.trunks.lookups().is_empty()) else {
+            return Self::default();
+        };
+        let found = names::look_up_once(&sip.resolvers, sip.trunks.lookups());
+        let answer = |(lookup, outcome): &(Lookup, Result<Answer, String>)| {
+            Some((lookup.clone(), outcome.as_ref().ok()?.clone()))
+        };
+        let known = found.iter().filter_map(answer).collect();
+        Self { unused: sip.trunks.resolved(&known).1, found }
+    }
+
+    /// What does not resolve is no mistake of the file's: it may tomorrow.
+    fn lines(&self) -> String {
+        let mut text = String::new();
+        for (lookup, outcome) in &self.found {
+            // Writing to a string cannot fail.
+            let _ = match outcome {
+                Ok(answer) => writeln!(text, "  {:<16}{} is {}", "name", described(lookup), names::addresses(answer)),
+                Err(why) => {
+                    writeln!(text, "  {:<16}{} does not resolve now: {why}", "warning", described(lookup))
+                }
+            };
+        }
+        for unused in &self.unused {
+            let _ = writeln!(text, "  {:<16}{unused}", "warning");
+        }
+        text
+    }
+}
+
+fn described(lookup: &Lookup) -> String {
+    let service = lookup.service.map(|transport| format!(" ({transport})"));
+    format!("{lookup}{}", service.unwrap_or_default())
 }
 
 fn summary(config: &Config, args: &Args) -> String {
@@ -97,8 +150,16 @@ fn listeners(sip: &Sip) -> Vec<String> {
     sip.trunks.listeners.iter().map(ToString::to_string).collect()
 }
 
-fn summary_json(config: &Config) -> serde_json::Value {
+fn summary_json(config: &Config, names: &Names) -> serde_json::Value {
     let media = &config.media;
+    let name = |(lookup, outcome): &(Lookup, Result<Answer, String>)| {
+        json!({
+            "name": lookup.name,
+            "service": lookup.service.map(Transport::key),
+            "addresses": outcome.as_ref().ok().map(|answer| answer.all().collect::<BTreeSet<_>>()),
+            "error": outcome.as_ref().err(),
+        })
+    };
     json!({
         "addresses": media.addresses,
         "ports": media.ports.to_string(),
@@ -120,6 +181,8 @@ fn summary_json(config: &Config) -> serde_json::Value {
             "users": sip.trunks.directory.users().len(),
             "user_groups": sip.trunks.directory.groups().len(),
             "queues": sip.trunks.directory.queues().len(),
+            "names": names.found.iter().map(name).collect::<Vec<_>>(),
+            "warnings": names.unused.iter().map(ToString::to_string).collect::<Vec<_>>(),
         })),
     })
 }
@@ -144,10 +207,10 @@ mod tests {
                         numbers         2 entries of direct inward dialling\n  users           2 in 1 groups\n  \
                         queues          1\n";
         assert!(text.ends_with(expected), "{text}");
-        let sip = &summary_json(&config)["sip"];
+        let sip = &summary_json(&config, &Names::default())["sip"];
         assert_eq!((&sip["routes"], &sip["users"], &sip["queues"]), (&json!(3), &json!(2), &json!(1)));
         config.sip = None;
         assert!(!summary(&config, &args).contains("SIP"));
-        assert_eq!(summary_json(&config)["sip"], json!(null));
+        assert_eq!(summary_json(&config, &Names::default())["sip"], json!(null));
     }
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     failure::Failure,
-    protocol::{Answer, PeerView, Request},
+    protocol::{Answer, NamesView, PeerView, Request},
 };
 
 /// Show the SIP peers: whether they answer, and how many calls they have
@@ -32,13 +32,29 @@ fn view(peers: &[PeerView]) -> String {
     if peers.is_empty() {
         return "no peers\n".into();
     }
-    let columns =
-        [("PEER", Left), ("SIDE", Left), ("TARGET", Left), ("ANSWERS", Left), ("CALLS", Right), ("OF", Right)];
+    let columns = [
+        ("PEER", Left),
+        ("SIDE", Left),
+        ("TARGET", Left),
+        ("NAMES", Left),
+        ("ANSWERS", Left),
+        ("CALLS", Right),
+        ("OF", Right),
+    ];
     let mut table = table(columns);
     for it in peers {
         let max = it.calls_max.map_or_else(|| "-".to_owned(), |max| max.to_string());
-        let (answers, target) = (if it.answers { "yes" } else { "no" }, format!("{}:{}", it.transport, it.target));
-        table.add_row([it.name.clone(), it.side.clone(), target, answers.into(), it.calls.to_string(), max]);
+        let target = it.target.map_or_else(|| "-".to_owned(), |target| format!("{}:{target}", it.transport));
+        let (answers, names) = (if it.answers { "yes" } else { "no" }, names(it.names.as_ref()));
+        table.add_row([it.name.clone(), it.side.clone(), target, names, answers.into(), it.calls.to_string(), max]);
     }
     lines(&table).join("\n") + "\n"
+}
+
+fn names(names: Option<&NamesView>) -> String {
+    match names {
+        None => "-".into(),
+        Some(NamesView { resolved: false, since: Some(since), .. }) => format!("unresolved since {since}"),
+        Some(_) => "resolved".into(),
+    }
 }

@@ -1,26 +1,66 @@
 //! What is asked of calls and peers.
 
-use std::{rc::Rc, sync::Arc};
+use std::{net::SocketAddr, rc::Rc, sync::Arc};
 
+use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tracing::info;
-use undertone_control_core::{Config, call::CallId, trunk::PeerIndex};
+use undertone_control_core::{
+    Config,
+    call::{CallId, Media},
+    config,
+    element::Element,
+    trunk::{Peer, PeerIndex, Trunks},
+};
 
 use super::Daemon;
 use crate::{
     failure::Failure,
-    protocol::{CallView, Code, PeerView, Refusal, UserView, side},
+    names::Resolution,
+    protocol::{CallView, Code, NamesView, PeerView, Refusal, UserView, side},
     sip::{Book, Sip, now, take_up},
-    storage::Storage,
+    storage::{Storage, shown},
 };
 
 impl Daemon {
+    /// Begins to look up the names of peers, and waits a moment for them.
+    pub(super) async fn start_names(self: &Rc<Self>, tasks: &mut JoinSet<()>) {
+        if let Some(sip) = &self.config.borrow().sip {
+            self.names.set(&sip.resolvers, sip.trunks.lookups());
+        }
+        let daemon = Rc::clone(self);
+        tasks.spawn_local(self.names.clone().run(move || daemon.follow_names()));
+        self.names.settle().await;
+    }
+
+    /// Names lead elsewhere.
+    fn follow_names(&self) {
+        let config = self.config.borrow();
+        if let (Some(sip), Some(config)) = (&*self.sip.borrow(), &config.sip) {
+            self.route(sip, config);
+        }
+    }
+
+    /// What is configured, with what is known of names.
+    fn resolved(&self, config: &config::Sip) -> Trunks {
+        let (trunks, unused) = config.trunks.resolved(&self.names.known());
+        self.names.warn_of(unused);
+        trunks
+    }
+
+    /// Has calls routed as is configured and as names lead. Those that run go on.
+    fn route(&self, sip: &Sip, config: &config::Sip) {
+        let resolved = self.resolved(config);
+        let next = sip.with(|element| resolved.succeed(element.trunks()));
+        sip.drive(|element| element.set_trunks(Arc::new(next), config.limits, now()));
+    }
+
     /// Begins to take calls, if the configuration has SIP. `tasks` serve its sockets.
     pub(super) fn start_sip(&self, tasks: &mut JoinSet<()>) -> Result<(), Failure> {
         let config = self.config.borrow();
         let Some(sip) = &config.sip else { return Ok(()) };
         let media = (config.media.addresses.as_slice(), config.media.ports.first, config.media.ports.last);
-        let taking = Sip::start(sip, self.dataplane.clone(), media, tasks)?;
+        let taking = Sip::start(sip, self.resolved(sip), self.dataplane.clone(), media, tasks)?;
         let storage = Rc::new(Storage::open(&config.storage.path, config.storage.keep_days)?);
         take_up(&taking, &storage, &self.dataplane)?;
         taking.leave_alone(self.dataplane.reports().into_iter().map(|report| report.at));
@@ -35,15 +75,14 @@ impl Daemon {
     }
 
     /// Has calls routed by a new configuration. Those that run go on.
-    pub(super) fn apply_sip(&self, mut new: Config, did: &mut Vec<String>) -> Config {
+    pub(super) fn apply_sip(&self, new: &Config, did: &mut Vec<String>) {
         let old = self.config.borrow().sip.clone();
-        let (Some(sip), Some(old), Some(wanted)) = (&*self.sip.borrow(), old, new.sip.clone()) else { return new };
+        let (Some(sip), Some(old), Some(wanted)) = (&*self.sip.borrow(), old, &new.sip) else { return };
+        self.names.set(&wanted.resolvers, wanted.trunks.lookups());
         if wanted.trunks == old.trunks && wanted.limits == old.limits {
-            return new;
+            return;
         }
-        let next = wanted.succeed(&old);
-        let (trunks, limits) = (Arc::new(next.trunks.clone()), next.limits);
-        sip.drive(|element| element.set_trunks(trunks, limits, now()));
+        self.route(sip, wanted);
         did.push(format!(
             "calls are routed anew: {} peers, {} routes",
             wanted.trunks.peers.len(),
@@ -54,8 +93,6 @@ impl Daemon {
             let (users, queues) = (directory.users().len(), directory.queues().len());
             did.push(format!("new calls have {users} users and {queues} queues"));
         }
-        new.sip = Some(next);
-        new
     }
 
     /// The calls that there are, the oldest first.
@@ -82,10 +119,11 @@ impl Daemon {
     pub(super) fn peers(&self) -> Result<Vec<PeerView>, Refusal> {
         self.with_sip(|sip| {
             sip.with(|element| {
-                let view = |(index, peer): (u16, &undertone_control_core::trunk::Peer)| PeerView {
+                let view = |(index, peer): (u16, &Peer)| PeerView {
                     name: peer.name.clone(),
                     side: side(peer.side).into(),
-                    target: peer.target,
+                    target: first_target(element, PeerIndex(index), peer),
+                    names: self.names.resolution(peer).map(names_view),
                     transport: peer.transport.key().into(),
                     answers: element.is_well(PeerIndex(index)),
                     calls: element.calls_of(PeerIndex(index)),
@@ -128,6 +166,22 @@ impl Daemon {
                 .with_way_out("add [sip], [[peer]] and [[route]], and start it again")
         };
         sip.as_ref().map(act).ok_or_else(none)
+    }
+}
+
+/// Where requests to a peer go first.
+fn first_target<M: Media>(element: &Element<M>, index: PeerIndex, peer: &Peer) -> Option<SocketAddr> {
+    let by_priority = peer.targets.iter().map(|target| target.address);
+    by_priority.clone().find(|target| element.is_target_well(index, *target)).or_else(|| by_priority.clone().next())
+}
+
+fn names_view(resolution: Resolution) -> NamesView {
+    match resolution {
+        Resolution::Resolved => NamesView { resolved: true, since: None, why: None },
+        Resolution::Unresolved { since, why } => {
+            let since = Timestamp::try_from(since).ok().map(shown);
+            NamesView { resolved: false, since, why: Some(why) }
+        }
     }
 }
 

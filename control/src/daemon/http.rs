@@ -10,6 +10,7 @@ use super::Daemon;
 use crate::{
     failure::Failure,
     http::{self, Appliance, CallsOfPeer, Measures, News, PhaseCounts, SipMeasures},
+    names::{Names, Resolution},
     protocol::{CallView, Code, PeerView, Refusal, UserView},
     sip::Sip,
 };
@@ -48,7 +49,7 @@ impl Appliance for Daemon {
             paths: self.interfaces(),
             reasons,
             tables: self.usage(),
-            sip: self.sip.borrow().as_ref().map(measures),
+            sip: self.sip.borrow().as_ref().map(|sip| measures(sip, &self.names)),
             storage: self.storage.borrow().as_ref().map(|storage| storage.counters()),
         }
     }
@@ -81,12 +82,14 @@ impl Appliance for Daemon {
     }
 }
 
-fn measures(sip: &Sip) -> SipMeasures {
+fn measures(sip: &Sip, names: &Names) -> SipMeasures {
     sip.with(|element| {
         let trunks = element.trunks();
         let mut peers = BTreeMap::<String, CallsOfPeer>::new();
         for (index, peer) in (0..).zip(&trunks.peers).filter(|(_, peer)| !peer.is_former()) {
-            peers.entry(peer.name.clone()).or_default().answers = Some(element.is_well(PeerIndex(index)));
+            let measured = peers.entry(peer.name.clone()).or_default();
+            measured.answers = Some(element.is_well(PeerIndex(index)));
+            measured.resolved = names.resolution(peer).map(|it| it == Resolution::Resolved);
         }
         let mut calls = PhaseCounts::default();
         for call in element.calls() {
@@ -108,6 +111,7 @@ fn measures(sip: &Sip) -> SipMeasures {
             is_draining: element.is_draining(),
             calls,
             peers,
+            lookups: names.counts(),
             ports: element.ports_used(),
             transactions: element.transactions(),
         }

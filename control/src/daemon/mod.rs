@@ -33,7 +33,7 @@ pub(crate) use self::{
     log::Format as LogFormat,
     open::{check_host, read_config},
 };
-use crate::{failure::Failure, sip::Sip, storage::Storage};
+use crate::{failure::Failure, names::Names, sip::Sip, storage::Storage};
 
 /// What `undertone run` is told beside its configuration.
 #[derive(Clone, Debug)]
@@ -61,6 +61,8 @@ struct Daemon {
     captures: Cell<usize>,
     /// Calls, where the configuration has SIP.
     sip: RefCell<Option<Sip>>,
+    /// The DNS names of their peers.
+    names: Names,
     /// What is written down of them.
     storage: RefCell<Option<Rc<Storage>>>,
     started: Instant,
@@ -97,6 +99,7 @@ impl Daemon {
             problems: RefCell::default(),
             captures: Cell::new(0),
             sip: RefCell::default(),
+            names: Names::default(),
             storage: RefCell::default(),
             started: Instant::now(),
         }

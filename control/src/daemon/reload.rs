@@ -50,7 +50,7 @@ impl Daemon {
     fn apply(&self, new: Config) -> Result<Vec<String>, Refusal> {
         let before = self.configured.borrow().clone();
         let mut did = self.make(&before, &new.relays);
-        let new = self.apply_sip(new, &mut did);
+        self.apply_sip(&new, &mut did);
         if let Some(storage) = &*self.storage.borrow() {
             storage.set_keep_days(new.storage.keep_days);
         }

@@ -40,6 +40,7 @@ pub(super) fn serve(daemon: &Rc<Daemon>, door: &Door) -> Result<(), Failure> {
     LocalSet::new().block_on(&runtime, async {
         let signals = Signals::new().map_err(failed)?;
         let mut calls = JoinSet::new();
+        daemon.start_names(&mut calls).await;
         daemon.start_sip(&mut calls)?;
         http::start(daemon, &mut calls)?;
         let listener = door.listen()?;

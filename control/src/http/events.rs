@@ -1,6 +1,6 @@
 //! Events, as those who follow them read them: a JSON object each.
 
-use std::time::SystemTime;
+use std::{net::SocketAddr, time::SystemTime};
 
 use axum::extract::ws::Utf8Bytes;
 use jiff::Timestamp;
@@ -60,6 +60,10 @@ pub(super) enum What {
     PeerUp { peer: String },
     /// A peer does not answer.
     PeerDown { peer: String },
+    /// One of several targets of a peer answers again.
+    TargetUp { peer: String, target: SocketAddr },
+    /// One of several targets of a peer does not answer.
+    TargetDown { peer: String, target: SocketAddr },
 }
 
 impl News {
@@ -132,6 +136,8 @@ fn what(sip: &Sip, event: &Event) -> What {
         Event::Media(id, why) => What::MediaFailed { id: id.to_string(), why: why.clone() },
         Event::Peer(peer, true) => What::PeerUp { peer: name(*peer) },
         Event::Peer(peer, false) => What::PeerDown { peer: name(*peer) },
+        Event::Target(peer, target, true) => What::TargetUp { peer: name(*peer), target: *target },
+        Event::Target(peer, target, false) => What::TargetDown { peer: name(*peer), target: *target },
     }
 }
 

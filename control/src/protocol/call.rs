@@ -68,8 +68,11 @@ pub(crate) struct PeerView {
     pub(crate) name: String,
     /// Its side: on-net or off-net.
     pub(crate) side: String,
-    /// Where requests to it go.
-    pub(crate) target: SocketAddr,
+    /// Where requests to it go first; `None` as long as its name is not resolved.
+    pub(crate) target: Option<SocketAddr>,
+    /// How its DNS names are; `None` for one that has none.
+    #[serde(default)]
+    pub(crate) names: Option<NamesView>,
     /// How.
     pub(crate) transport: String,
     /// Whether it answers, as far as is known.
@@ -78,6 +81,17 @@ pub(crate) struct PeerView {
     pub(crate) calls: u32,
     /// Calls with it at most.
     pub(crate) calls_max: Option<u32>,
+}
+
+/// How the DNS names of a peer are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NamesView {
+    /// Whether all of them are resolved. What was found last is used on where they are not.
+    pub(crate) resolved: bool,
+    /// Since when they are not.
+    pub(crate) since: Option<String>,
+    /// The name, and what is wrong with it.
+    pub(crate) why: Option<String>,
 }
 
 impl CallView {

@@ -25,7 +25,7 @@ mod words;
 pub(crate) use self::stream::CopyOf;
 pub(crate) use self::{
     answer::{Answer, Code, Refusal, decode_answer, encode_answer},
-    call::{CallView, PartyView, PeerView, side},
+    call::{CallView, NamesView, PartyView, PeerView, side},
     port::PortName,
     relay::{EndSpec, ExtrasSpec, RelaySpec},
     request::{Request, decode_request, encode_request},

@@ -35,7 +35,7 @@ use undertone_control_core::{
         transaction::Sending,
     },
     time::Nanos,
-    trunk::Trunks,
+    trunk::{Peer, Trunks},
 };
 use undertone_dataplane::{Dataplane, monotonic_ns};
 
@@ -91,15 +91,16 @@ pub(crate) fn now() -> Nanos {
 }
 
 impl Sip {
-    /// Opens every listener, and begins to serve them on the current thread's local tasks.
+    /// Opens every listener, and begins to serve them on the current thread's local tasks. `trunks` are those of `config`,
+    /// with what is known of names.
     pub(crate) fn start(
         config: &config::Sip,
+        trunks: Trunks,
         dataplane: Dataplane,
         media: (&[IpAddr], u16, u16),
         tasks: &mut JoinSet<()>,
     ) -> Result<Self, Failure> {
         let identity = config.tls.as_ref().map(Identity::load).transpose()?;
-        let trunks = config.trunks.clone();
         let datagrams = open_datagrams(&trunks)?;
         let listening = streams::open(&trunks)?;
         let seed = seed()?;
@@ -180,9 +181,14 @@ impl Sip {
         self.shared.element.borrow().peer_at(source, transport).is_some()
     }
 
-    /// The name in the certificate of the peer at an address, where it has one.
-    fn certificate_of(&self, ip: IpAddr) -> Option<String> {
-        self.shared.element.borrow().peer_at(ip, Transport::Tls)?.certificate.clone()
+    /// The name in the certificate of the peer whose target an address is, or who is at it, where it has one.
+    fn certificate_of(&self, remote: SocketAddr) -> Option<String> {
+        let element = self.shared.element.borrow();
+        let is_it = |peer: &&Peer| {
+            peer.transport == Transport::Tls && peer.targets.iter().any(|target| target.address == remote)
+        };
+        let peer = element.trunks().peers.iter().find(is_it).or_else(|| element.peer_at(remote.ip(), Transport::Tls));
+        peer?.certificate.clone()
     }
 
     fn receive(&self, flow: Flow, message: Result<Message, Malformed>) {
@@ -214,6 +220,8 @@ impl Sip {
             Event::Media(call, why) => warn!(%call, why, "media cannot be relayed"),
             Event::Peer(peer, true) => info!(peer = name(*peer), "peer answers again"),
             Event::Peer(peer, false) => warn!(peer = name(*peer), "peer does not answer"),
+            Event::Target(peer, target, true) => info!(peer = name(*peer), %target, "target answers again"),
+            Event::Target(peer, target, false) => warn!(peer = name(*peer), %target, "target does not answer"),
         }
         if let Some(audience) = &*self.shared.audience.borrow() {
             audience.happened(self, event);

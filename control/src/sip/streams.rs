@@ -129,7 +129,7 @@ fn open_to(sip: &Sip, flow: Flow) -> Sender<Bytes> {
     let remote = flow.remote;
     match &sip.shared.streams.identity {
         Some(identity) if flow.transport == Transport::Tls => {
-            let (identity, name) = (identity.clone(), sip.certificate_of(remote.ip()));
+            let (identity, name) = (identity.clone(), sip.certificate_of(remote));
             begin(sip, flow, async move {
                 let stream = connect(remote).await?;
                 identity.connect(stream, remote, name).await.inspect_err(|error| warn_of(remote, error))

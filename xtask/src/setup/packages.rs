@@ -41,12 +41,14 @@ pub(super) const PHONES: Group =
     Group { why: "telephones that speak", packages: &[package("baresip-core", "baresip")] };
 
 pub(super) const WITNESSES: Group = Group {
-    why: "a call generator, certificates and a second opinion on every packet, for tests",
+    why: "a call generator, certificates, a DNS server and a second opinion on every packet, for tests",
     packages: &[
         package("sip-tester", "sipp"),
         package("openssl", "openssl"),
         package("tshark", "tshark"),
         package("tcpdump", "tcpdump"),
+        // Without the service that the package dnsmasq starts.
+        package("dnsmasq-base", "dnsmasq"),
     ],
 };
 

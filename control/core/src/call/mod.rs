@@ -145,8 +145,8 @@ pub(crate) struct Setup {
     pub(crate) server: ServerId,
     /// The number to call.
     pub(crate) number: String,
-    /// The peers that are still to be tried.
-    pub(crate) left: std::collections::VecDeque<PeerIndex>,
+    /// The peers that are still to be tried, at each of their targets.
+    pub(crate) left: std::collections::VecDeque<(PeerIndex, std::net::SocketAddr)>,
     /// The attempt that is running.
     pub(crate) attempt: Option<Attempt>,
     /// The best failure so far.
@@ -164,6 +164,8 @@ pub(crate) struct Failure {
 /// One try to reach the callee.
 #[derive(Debug)]
 pub(crate) struct Attempt {
+    /// Where it went.
+    pub(crate) to: std::net::SocketAddr,
     pub(crate) client: ClientId,
     /// When it has taken too long (timer C, RFC 3261 §16.6 step 11).
     pub(crate) timer_c: Nanos,

@@ -11,6 +11,7 @@ use undertone_core::{Clock, Dscp};
 
 use super::PortRange;
 use crate::names::{DSCP_FORM, Named, dscp_from_text};
+pub(super) use crate::trunk::names::is_host;
 
 /// Characters of a value that a message quotes.
 const QUOTED_MAX: usize = 48;
@@ -88,15 +89,6 @@ pub(super) fn host_address(value: &DeValue<'_>) -> Result<IpAddr, Wrong> {
     let address: IpAddr =
         value.as_str().and_then(|text| text.parse().ok()).ok_or_else(|| wrong("an IP address without port"))?;
     if is_host(address) { Ok(address) } else { Err(wrong("an address that one host has and others can reach")) }
-}
-
-/// Whether one host has this address and others can reach it.
-pub(super) fn is_host(address: IpAddr) -> bool {
-    let is_local = match address {
-        IpAddr::V4(v4) => !v4.is_broadcast(),
-        IpAddr::V6(v6) => !v6.is_unicast_link_local() && v6.to_ipv4_mapped().is_none(),
-    };
-    !address.is_unspecified() && !address.is_multicast() && is_local
 }
 
 /// An address and a port to send to.

@@ -66,7 +66,10 @@ impl<M: Media> Element<M> {
         body: &Body<'_>,
     ) -> Result<Option<Vec<u8>>, Refusal> {
         let Some(call) = self.calls.get_mut(&id) else { return Ok(None) };
-        let manners = Role::BOTH.map(|role| self.trunks.peer(call.leg(role).peer).map(manner));
+        let manners = Role::BOTH.map(|role| {
+            let leg = call.leg(role);
+            self.trunks.peer(leg.peer).map(|peer| manner(peer, leg.dialog.flow.remote))
+        });
         let [Some(caller), Some(callee)] = &manners else { return Ok(None) };
         let manners = [caller, callee];
         let (session, ports, media) = (&mut call.session, &mut self.ports, &mut self.media);

@@ -13,12 +13,19 @@ impl<M: Media> Element<M> {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let callee = call.leg(Role::Callee).peer;
         let Some(setup) = call.setup.as_mut() else { return };
-        setup.attempt = None;
+        let target = setup.attempt.take().map(|attempt| attempt.to);
+        if response.is_some() && status != 503 {
+            // The peer itself has spoken: its other targets would say the same (RFC 3263 §4.3).
+            setup.left.retain(|(peer, _)| *peer != callee);
+        }
         if setup.failure.as_ref().is_none_or(|best| rank(status) <= rank(best.status)) {
             setup.failure = Some(Failure { status, response: response.cloned().map(Box::new) });
         }
         let goes_on = fails_over(status) && !setup.left.is_empty();
         self.count_call(callee, -1);
+        if let Some(target) = target.filter(|_| response.is_none()) {
+            self.failed_at(now, callee, target);
+        }
         if goes_on {
             self.counters.failovers += 1;
             self.try_next(now, id);

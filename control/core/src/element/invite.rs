@@ -1,6 +1,6 @@
 //! Calls that begin: a peer is chosen, and another one where it fails.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 
@@ -31,19 +31,13 @@ impl<M: Media> Element<M> {
         let Some((number, peers)) = route else {
             return self.turn_away(now, flow, from, &request, &Answer::new(404).because("No Route"));
         };
+        let targets = |peer| self.targets_of(peer, random).into_iter().map(move |target| (peer, target));
+        let left = peers.into_iter().flat_map(targets).collect();
         let id = CallId(self.random());
         let server = self.servers.begin(&request, flow, Serves::Call(id));
         self.answer(now, server, &request, &Answer::new(100));
         self.counters.calls += 1;
-        let setup = Setup {
-            request: Box::new(request),
-            flow,
-            server,
-            number,
-            left: peers.into(),
-            attempt: None,
-            failure: None,
-        };
+        let setup = Setup { request: Box::new(request), flow, server, number, left, attempt: None, failure: None };
         let call = self.new_call(now, id, from, dialled, setup);
         self.calls.insert(id, call);
         self.count_call(from, 1);
@@ -113,14 +107,14 @@ impl<M: Media> Element<M> {
         }
     }
 
-    /// Tries the next peer; without one, the caller gets the best failure.
+    /// Tries the next target; without one, the caller gets the best failure.
     pub(super) fn try_next(&mut self, now: Nanos, id: CallId) {
         loop {
             let next = self.calls.get_mut(&id).and_then(|call| call.setup.as_mut()).map(|setup| setup.left.pop_front());
             match next {
                 None => return,
                 Some(None) => return self.fail_by_best(now, id),
-                Some(Some(peer)) => match self.try_peer(now, id, peer) {
+                Some(Some((peer, target))) => match self.try_peer(now, id, peer, target) {
                     Ok(true) => return,
                     Ok(false) => {}
                     Err(refusal) => {
@@ -133,7 +127,7 @@ impl<M: Media> Element<M> {
     }
 
     /// Sends the INVITE to a peer. False when that peer has no room.
-    fn try_peer(&mut self, now: Nanos, id: CallId, index: PeerIndex) -> Result<bool, Refusal> {
+    fn try_peer(&mut self, now: Nanos, id: CallId, index: PeerIndex, target: SocketAddr) -> Result<bool, Refusal> {
         let trunks = Arc::clone(&self.trunks);
         let Some(peer) = trunks.peer(index) else { return Ok(false) };
         let calls = self.peers.get(index.0 as usize).map_or(0, |state| state.calls);
@@ -142,17 +136,17 @@ impl<M: Media> Element<M> {
         let Some(setup) = call.setup.as_mut() else { return Ok(false) };
         let Some(caller) = trunks.peer(call.legs[0].peer) else { return Ok(false) };
         let mut request = (*setup.request).clone();
-        let manners = [&manner(caller), &manner(peer)];
+        let manners = [&manner(caller, setup.flow.remote), &manner(peer, target)];
         let session = &mut call.session;
         let body = body_of!(&request)
             .change(|sdp| session.make_offer(Role::Caller, sdp, manners, &mut self.ports, &self.media))?;
         if let Some(body) = body {
             request.set_body(body);
         }
-        if let Some(uri) = uris::uri_at(&setup.number, peer) {
+        if let Some(uri) = uris::uri_at(&setup.number, peer, target) {
             request.set_uri(uri);
         }
-        let flow = Flow { listener: peer.listener, transport: peer.transport, remote: peer.target, connection: 0 };
+        let flow = peer.flow(target);
         let from_listener = setup.flow.listener;
         call.legs[1] = Leg {
             peer: index,
@@ -169,7 +163,7 @@ impl<M: Media> Element<M> {
         self.clients.begin(now, client, request.to_bytes(), &mut self.sendings);
         let timer_c = now + std::time::Duration::from_secs(self.limits.ring_s.into());
         if let Some(setup) = self.calls.get_mut(&id).and_then(|call| call.setup.as_mut()) {
-            setup.attempt = Some(Attempt { client, timer_c, heard: None });
+            setup.attempt = Some(Attempt { to: target, client, timer_c, heard: None });
         }
         self.deadlines.push(std::cmp::Reverse((timer_c, id)));
         self.count_call(index, 1);
@@ -184,10 +178,10 @@ impl<M: Media> Element<M> {
     }
 }
 
-/// How media towards a peer's parties is handled.
-pub(super) fn manner(peer: &Peer) -> Manner {
+/// How media towards the parties at a place of a peer's is handled.
+pub(super) fn manner(peer: &Peer, at: SocketAddr) -> Manner {
     let (types, codecs) = (peer.media_types.clone(), peer.codecs.clone());
-    Manner { address: peer.media, learn: peer.learn, dscp: peer.dscp, types, codecs }
+    Manner { address: peer.ways.way(at.ip()).media, learn: peer.learn, dscp: peer.dscp, types, codecs }
 }
 
 /// What a party is told whose description is refused.

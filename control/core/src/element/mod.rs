@@ -83,6 +83,8 @@ pub enum Event {
     Media(CallId, String),
     /// A peer has begun to answer, or does no longer.
     Peer(PeerIndex, bool),
+    /// One of several targets of a peer has, or does no longer.
+    Target(PeerIndex, SocketAddr, bool),
 }
 
 /// What a server transaction is about.
@@ -105,10 +107,10 @@ pub(crate) enum Asks {
     Within { call: CallId, from: Role, server: ServerId, offered: bool },
     /// A BYE within a call, from this party.
     Bye { call: CallId, from: Role, server: ServerId },
-    /// A request outside of calls.
-    Outside(ServerId),
-    /// Whether a peer is well.
-    Health(PeerIndex),
+    /// A request outside of calls, to this target of a peer.
+    Outside { server: ServerId, to: (PeerIndex, SocketAddr) },
+    /// Whether a target of a peer is well.
+    Health(PeerIndex, SocketAddr),
     /// Our own; nobody waits for the answer.
     Ours,
 }
@@ -116,7 +118,7 @@ pub(crate) enum Asks {
 impl Asks {
     /// Whether somebody else waits for the response.
     const fn is_for_another(self) -> bool {
-        matches!(self, Self::Attempt(_) | Self::Within { .. } | Self::Bye { .. } | Self::Outside(_))
+        matches!(self, Self::Attempt(_) | Self::Within { .. } | Self::Bye { .. } | Self::Outside { .. })
     }
 }
 
@@ -149,7 +151,7 @@ pub struct Element<M> {
     /// When calls want to be looked at.
     deadlines: BinaryHeap<Reverse<(Nanos, CallId)>>,
     peers: Vec<PeerState>,
-    /// When the next peer is asked whether it is well.
+    /// When the next target is asked whether it is well.
     next_health: Option<Nanos>,
     rng: ChaCha8Rng,
     counters: Counters,
@@ -200,7 +202,9 @@ impl<M: Media> Element<M> {
             sendings: Vec::new(),
             outputs: VecDeque::new(),
         };
-        element.start_health(now);
+        element.follow_health(now);
+        // What is so from the beginning is no news.
+        element.outputs.clear();
         element
     }
 
@@ -334,7 +338,7 @@ impl<M: Media> Element<M> {
         self.sources = Sources::of(&trunks);
         self.trunks = trunks;
         self.limits = limits;
-        self.start_health(now);
+        self.follow_health(now);
     }
 
     /// Takes no new calls from now on, or again. Those that run go on.
@@ -352,6 +356,19 @@ impl<M: Media> Element<M> {
         self.peers.get(peer.0 as usize).is_none_or(|state| state.health.is_well())
     }
 
+    /// Whether a target of a peer answers, as far as is known.
+    pub fn is_target_well(&self, peer: PeerIndex, target: SocketAddr) -> bool {
+        self.peers.get(peer.0 as usize).is_none_or(|state| state.health.is_target_well(target))
+    }
+
+    /// The targets of a peer in the order in which a request tries them.
+    fn targets_of(&self, peer: PeerIndex, random: u64) -> Vec<SocketAddr> {
+        let is_well = |target| self.is_target_well(peer, target);
+        // Other bits than those that have chosen the peer.
+        let random = random.rotate_left(32);
+        self.trunks.peer(peer).map(|it| it.targets_in_order(random, is_well)).unwrap_or_default()
+    }
+
     /// The calls that a peer has.
     pub fn calls_of(&self, peer: PeerIndex) -> u32 {
         self.peers.get(peer.0 as usize).map_or(0, |state| state.calls)
@@ -366,17 +383,32 @@ impl<M: Media> Element<M> {
     /// more: what it has in the data plane ([`Snapshot::relays`]) is for the caller to end.
     pub fn restore(&mut self, snapshot: &Snapshot) -> bool {
         let Some(mut call) = snapshot.call(&self.trunks).filter(|_| snapshot.is_up) else { return false };
-        let manners = Role::BOTH.map(|role| self.trunks.peer(call.leg(role).peer).map(invite::manner));
+        let manners = Role::BOTH.map(|role| {
+            let leg = call.leg(role);
+            self.trunks.peer(leg.peer).map(|peer| invite::manner(peer, leg.dialog.flow.remote))
+        });
         let [Some(caller), Some(callee)] = &manners else { return false };
         let failures = call.session.restore(snapshot, [caller, callee], &mut self.ports, &mut self.media);
         for role in Role::BOTH {
-            self.count_call(call.leg(role).peer, 1);
+            let leg = call.leg(role);
+            self.count_call(leg.peer, 1);
+            self.note_place(leg.peer, leg.dialog.flow.remote.ip());
         }
         for failure in failures {
             self.tell(Event::Media(call.id, failure));
         }
         self.calls.insert(call.id, call);
         true
+    }
+
+    /// A party of a peer's is at an address, whether the peer's name still leads there or is not resolved yet.
+    fn note_place(&mut self, peer: PeerIndex, address: IpAddr) {
+        let trunks = Arc::make_mut(&mut self.trunks);
+        let Some(peer) = trunks.peers.get_mut(peer.0 as usize).filter(|it| it.names.is_some()) else { return };
+        if !peer.is_at(address) {
+            peer.past_sources.push(address.to_canonical());
+            self.sources = Sources::of(&self.trunks);
+        }
     }
 
     /// A call has changed in a way that has to be kept.

@@ -74,14 +74,16 @@ impl<M: Media> Element<M> {
         let number = uris::dialled(request.uri());
         let random = self.random();
         let route = self.trunks.route(from, &number, random, |peer| self.is_well(peer));
-        let to = route.and_then(|(number, peers)| Some((number, self.trunks.peer(*peers.first()?)?.clone())));
-        let Some((number, to)) = to else { return self.refuse(now, flow, &request, &Answer::new(404)) };
+        let Some((number, peers)) = route else { return self.refuse(now, flow, &request, &Answer::new(404)) };
+        let first = peers.iter().find_map(|peer| Some((*peer, *self.targets_of(*peer, random).first()?)));
+        let to = first.and_then(|(index, target)| Some((index, target, self.trunks.peer(index)?.clone())));
+        let Some((index, target, peer)) = to else { return self.refuse(now, flow, &request, &Answer::new(503)) };
         let server = self.servers.begin(&request, flow, Serves::Request(None));
-        if let Some(uri) = uris::uri_at(&number, &to) {
+        if let Some(uri) = uris::uri_at(&number, &peer, target) {
             request.set_uri(uri);
         }
-        let onward = Flow { listener: to.listener, transport: to.transport, remote: to.target, connection: 0 };
-        self.pass_on(now, onward, request, &[], Asks::Outside(server), server);
+        let asks = Asks::Outside { server, to: (index, target) };
+        self.pass_on(now, peer.flow(target), request, &[], asks, server);
     }
 
     /// Sends a request on, in a transaction of ours that serves one of theirs.

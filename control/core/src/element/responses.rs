@@ -36,8 +36,8 @@ impl<M: Media> Element<M> {
                 self.within_response(now, call, from, offered, server, response);
             }
             Asks::Bye { call, from, server } => self.bye_response(now, call, from, server, response),
-            Asks::Outside(server) => self.respond_through(now, server, response),
-            Asks::Health(peer) => self.heard_from(peer, response.status()),
+            Asks::Outside { server, .. } => self.respond_through(now, server, response),
+            Asks::Health(peer, target) => self.heard_from(peer, target, response.status()),
             Asks::Abandoned | Asks::Ours => {}
         }
     }
@@ -54,8 +54,11 @@ impl<M: Media> Element<M> {
                 self.respond_nothing(now, server, status);
                 self.hung_up(now, call, from);
             }
-            Asks::Outside(server) => self.respond_nothing(now, server, status),
-            Asks::Health(peer) => self.not_heard_from(peer),
+            Asks::Outside { server, to: (peer, target) } => {
+                self.failed_at(now, peer, target);
+                self.respond_nothing(now, server, status);
+            }
+            Asks::Health(peer, target) => self.not_heard_from(peer, target),
             Asks::Abandoned | Asks::Ours => {}
         }
     }

@@ -143,12 +143,15 @@ pub(super) fn dialled(uri: &Uri) -> String {
     String::from_utf8_lossy(&user.unwrap_or_default()).into_owned()
 }
 
-/// The URI of a number at a peer.
-pub(super) fn uri_at(number: &str, peer: &Peer) -> Option<Uri> {
+/// The URI of a number at a peer: by the peer's name, where it has one, whichever target the request goes to.
+pub(super) fn uri_at(number: &str, peer: &Peer, target: SocketAddr) -> Option<Uri> {
     let user = if number.is_empty() { String::new() } else { format!("{}@", escaped(number)) };
-    let port =
-        if peer.target.port() == peer.transport.port() { String::new() } else { format!(":{}", peer.target.port()) };
-    let host = Host::Ip(peer.target.ip());
+    let named = peer.names.as_ref().and_then(|names| names.target.as_ref());
+    let (host, port) = match named {
+        Some((name, port)) => (name.clone(), *port),
+        None => (Host::Ip(target.ip()).to_string(), Some(target.port()).filter(|port| *port != peer.transport.port())),
+    };
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
     let transport = match peer.transport {
         Transport::Udp => String::new(),
         other => format!(";transport={other}"),

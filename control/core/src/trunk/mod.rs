@@ -1,6 +1,7 @@
 //! Who we trade calls with: SIP addresses of ours, peers, groups of peers, and the routes between them.
 
 mod limit;
+pub(crate) mod names;
 mod number;
 mod route;
 mod sources;
@@ -15,6 +16,7 @@ use undertone_core::{Dscp, Policy};
 
 pub use self::{
     limit::Rate,
+    names::{Answer, Known, Lookup, Names, Server, Unused},
     number::{NumberError, Pattern},
     route::{Group, Member, Route},
     sources::{Source, Sources},
@@ -23,7 +25,7 @@ use crate::{
     directory::Directory,
     identity::{DidTable, Rules},
     sdp::MediaKind,
-    sip::Transport,
+    sip::{Flow, Transport},
 };
 
 /// A peer's place in [`Trunks::peers`].
@@ -78,16 +80,16 @@ pub struct Peer {
     pub sources: Vec<IpAddr>,
     /// Addresses that its messages came from before the configuration changed: calls that run are still at them.
     pub past_sources: Vec<IpAddr>,
-    /// Where our requests to it go.
-    pub target: SocketAddr,
+    /// Where our requests to it go; none as long as its name is not resolved.
+    pub targets: Vec<Target>,
     /// How they go.
     pub transport: Transport,
     /// The name in its certificate; `None` for the address that requests go to.
     pub certificate: Option<String>,
-    /// The listener that they leave from.
-    pub listener: u8,
-    /// The media address that its parties send to, as its place in the node's list.
-    pub media: u8,
+    /// The addresses of ours that it is spoken with from.
+    pub ways: Ways,
+    /// What of it is known by name; `None` for one that is known by addresses alone.
+    pub names: Option<Box<Names>>,
     /// Who may teach a media port its source.
     pub learn: Policy,
     /// The code point of media to its parties.
@@ -106,6 +108,60 @@ pub struct Peer {
     pub identity: Rules,
 }
 
+/// A place that requests to a peer go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The address.
+    pub address: SocketAddr,
+    /// Lower ones are tried first.
+    pub priority: u16,
+    /// Its share of requests among targets of the same priority.
+    pub weight: u16,
+}
+
+/// Addresses of ours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Way {
+    /// The listener that requests leave from.
+    pub listener: u8,
+    /// The media address that parties send to, as its place in the node's list.
+    pub media: u8,
+}
+
+/// Addresses of ours for each IP version that a peer can be reached over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ways {
+    /// For IPv4.
+    pub v4: Option<Way>,
+    /// For IPv6.
+    pub v6: Option<Way>,
+}
+
+impl Target {
+    /// The only one.
+    pub const fn new(address: SocketAddr) -> Self {
+        Self { address, priority: 0, weight: 1 }
+    }
+}
+
+impl Ways {
+    /// A way to addresses of the IP version of `ip` alone.
+    pub const fn to(ip: IpAddr, way: Way) -> Self {
+        if ip.is_ipv4() { Self { v4: Some(way), v6: None } } else { Self { v4: None, v6: Some(way) } }
+    }
+
+    /// Whether there is one for the IP version of an address.
+    pub const fn reaches(&self, ip: IpAddr) -> bool {
+        if ip.is_ipv4() { self.v4.is_some() } else { self.v6.is_some() }
+    }
+
+    /// That to an address: the one of its IP version, else the one that there is.
+    pub fn way(&self, ip: IpAddr) -> Way {
+        let [first, second] = if ip.is_ipv4() { [self.v4, self.v6] } else { [self.v6, self.v4] };
+        first.or(second).unwrap_or_default()
+    }
+}
+
 impl fmt::Display for Listener {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}:{}", self.transport, self.address)
@@ -120,11 +176,11 @@ impl Peer {
             side,
             sources: vec![target.ip()],
             past_sources: Vec::new(),
-            target,
+            targets: vec![Target::new(target)],
             transport: Transport::Udp,
             certificate: None,
-            listener: 0,
-            media: 0,
+            ways: Ways::to(target.ip(), Way::default()),
+            names: None,
             learn: Policy::Latch,
             dscp: None,
             media_types: Vec::new(),
@@ -134,6 +190,21 @@ impl Peer {
             options_interval_s: None,
             identity: Rules::of(side),
         }
+    }
+
+    /// The way of requests to one of its targets.
+    pub fn flow(&self, target: SocketAddr) -> Flow {
+        let listener = self.ways.way(target.ip()).listener;
+        Flow { listener, transport: self.transport, remote: target, connection: 0 }
+    }
+
+    /// The order in which a request tries its targets, as `random` has it: those that are known to be down are left out,
+    /// as long as there are others.
+    pub fn targets_in_order(&self, random: u64, is_well: impl Fn(SocketAddr) -> bool) -> Vec<SocketAddr> {
+        let targets = route::in_order(self.targets.clone(), |target| (target.priority, target.weight), random);
+        let (well, ill): (Vec<_>, Vec<_>) =
+            targets.into_iter().map(|target| target.address).partition(|target| is_well(*target));
+        if well.is_empty() { ill } else { well }
     }
 }
 

@@ -45,7 +45,7 @@ impl Trunks {
         &self,
         from: PeerIndex,
         number: &str,
-        mut random: u64,
+        random: u64,
         is_well: impl Fn(PeerIndex) -> bool,
     ) -> Option<(String, Vec<PeerIndex>)> {
         let takes = |route: &Route| route.from.is_empty() || route.from.contains(&from);
@@ -55,25 +55,33 @@ impl Trunks {
             .filter(|route| takes(route))
             .find_map(|route| Some((route, route.number.apply(number)?)))?;
         let rest: String = number.chars().skip(route.strip.into()).collect();
-        let mut members = self.groups.get(route.to as usize)?.members.clone();
-        let mut order = Vec::with_capacity(members.len());
-        while let Some(priority) = members.iter().map(|member| member.priority).min() {
-            let total: u64 =
-                members.iter().filter(|it| it.priority == priority).map(|it| u64::from(it.weight.max(1))).sum();
-            let mut left = random % total.max(1);
-            random = random.rotate_left(17).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            let chosen = members.iter().position(|member| {
-                let weight = u64::from(member.weight.max(1));
-                let is_chosen = member.priority == priority && left < weight;
-                if member.priority == priority && !is_chosen {
-                    left -= weight;
-                }
-                is_chosen
-            });
-            let Some(chosen) = chosen else { break };
-            order.push(members.remove(chosen).peer);
-        }
-        let (well, ill): (Vec<_>, Vec<_>) = order.into_iter().partition(|peer| is_well(*peer));
+        let members = self.groups.get(route.to as usize)?.members.clone();
+        let order = in_order(members, |member| (member.priority, member.weight), random);
+        let order = order.into_iter().map(|member| member.peer);
+        let (well, ill): (Vec<_>, Vec<_>) = order.partition(|peer| is_well(*peer));
         Some((format!("{}{rest}", route.prepend), if well.is_empty() { ill } else { well }))
     }
+}
+
+/// The order in which items are tried that have a priority and a weight: by priority, and where that is the same, each
+/// first as often as its weight says (RFC 2782).
+pub(super) fn in_order<T>(mut items: Vec<T>, rank: impl Fn(&T) -> (u16, u16), mut random: u64) -> Vec<T> {
+    let weight = |item: &T| u64::from(rank(item).1.max(1));
+    let mut order = Vec::with_capacity(items.len());
+    while let Some(priority) = items.iter().map(|item| rank(item).0).min() {
+        let total: u64 = items.iter().filter(|item| rank(item).0 == priority).map(weight).sum();
+        let mut left = random % total.max(1);
+        random = random.rotate_left(17).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let chosen = items.iter().position(|item| {
+            let is_candidate = rank(item).0 == priority;
+            let is_chosen = is_candidate && left < weight(item);
+            if is_candidate && !is_chosen {
+                left -= weight(item);
+            }
+            is_chosen
+        });
+        let Some(chosen) = chosen else { break };
+        order.push(items.remove(chosen));
+    }
+    order
 }

@@ -7,6 +7,9 @@ use std::{
 
 use super::{Group, Member, Peer, PeerIndex, Route, Trunks};
 
+/// Addresses that a peer was at before and that are kept, the latest: names may lead elsewhere every few seconds.
+const PAST_SOURCES_MAX: usize = 1024;
+
 impl Trunks {
     /// These trunks in place of the `old` ones, whose calls run on: a peer that was there by this name keeps its index.
     ///
@@ -73,12 +76,12 @@ fn take_place(peer: &Peer, was: Option<&usize>, peers: &mut Vec<Peer>, gone: &mu
 impl Peer {
     /// Whether it has left the configuration, and is kept for the sake of calls that run.
     pub const fn is_former(&self) -> bool {
-        self.sources.is_empty()
+        self.sources.is_empty() && self.names.is_none()
     }
 
     fn to_former(&self) -> Self {
         let past_sources = self.past_beside(&[]);
-        Self { sources: Vec::new(), past_sources, options_interval_s: None, ..self.clone() }
+        Self { sources: Vec::new(), past_sources, names: None, options_interval_s: None, ..self.clone() }
     }
 
     /// Whether messages of it come from an address, or did.
@@ -86,13 +89,11 @@ impl Peer {
         [&self.sources, &self.past_sources].into_iter().flatten().any(|address| *address == source.to_canonical())
     }
 
-    /// Where it is or was, but for where it is now.
+    /// Where it is or was, but for where it is now: the latest first.
     fn past_beside(&self, now: &[IpAddr]) -> Vec<IpAddr> {
-        let all = self.sources.iter().chain(&self.past_sources).filter(|address| !now.contains(address));
-        let mut past: Vec<_> = all.copied().collect();
-        past.sort_unstable();
-        past.dedup();
-        past
+        let mut seen: HashSet<_> = now.iter().copied().collect();
+        let all = self.sources.iter().chain(&self.past_sources).filter(|address| seen.insert(**address));
+        all.take(PAST_SOURCES_MAX).copied().collect()
     }
 }
 

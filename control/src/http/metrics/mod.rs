@@ -19,6 +19,7 @@ use undertone_control_core::{
 use self::page::{Label, Page};
 use super::counts::Counted;
 use crate::{
+    names,
     protocol::{InterfaceStatus, ReasonCount, Usage},
     storage,
 };
@@ -61,6 +62,8 @@ pub(crate) struct SipMeasures {
     pub(crate) calls: PhaseCounts,
     /// Peers by name.
     pub(crate) peers: BTreeMap<String, CallsOfPeer>,
+    /// How lookups of names of peers ended.
+    pub(crate) lookups: names::Counts,
     /// Pairs of media ports in use, and how many there are.
     pub(crate) ports: (usize, usize),
     /// Transactions of theirs, and of ours.
@@ -76,6 +79,8 @@ pub(crate) struct PhaseCounts([u64; PHASES.len()]);
 pub(crate) struct CallsOfPeer {
     /// Whether it answers; `None` for one that only running calls know.
     pub(crate) answers: Option<bool>,
+    /// Whether its DNS names are resolved; `None` for one without.
+    pub(crate) resolved: Option<bool>,
     /// Calls whose caller is there.
     pub(crate) caller: PhaseCounts,
     /// Calls whose callee is.
@@ -173,6 +178,14 @@ fn calls(page: &mut Page<'_>, it: &SipMeasures) -> fmt::Result {
     page.gauges("peer_calls", "Calls by peer, by who of the parties is there, and by phase.", of_peer)?;
     let up = it.peers.iter().filter_map(|(name, peer)| Some(([("peer", Label(name))], peer.answers?.into())));
     page.gauges("peer_up", "Whether a peer answers.", up)?;
+    let resolved = it.peers.iter().filter_map(|(name, peer)| Some(([("peer", Label(name))], peer.resolved?.into())));
+    page.gauges("peer_resolved", "Whether the DNS names of a peer are resolved, where it has any.", resolved)?;
+    let lookups = [("answered", it.lookups.answered), ("failed", it.lookups.failed)];
+    page.counters(
+        "dns_lookups",
+        "Lookups of DNS names of peers, by how they ended.",
+        lookups.map(|(outcome, count)| ([("outcome", Label(outcome))], count)),
+    )?;
     page.gauge("draining", "Whether no new calls are taken.", it.is_draining.into())?;
     let (used, all) = it.ports;
     page.gauge("media_port_pairs_used", "Pairs of media ports that are in use.", used as u64)?;

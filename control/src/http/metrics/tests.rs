@@ -5,7 +5,7 @@ use super::*;
 fn sip() -> SipMeasures {
     let mut calls = PhaseCounts::default();
     calls.count(Phase::Up);
-    let carrier = CallsOfPeer { answers: Some(false), caller: calls, ..CallsOfPeer::default() };
+    let carrier = CallsOfPeer { answers: Some(false), resolved: Some(true), caller: calls, ..CallsOfPeer::default() };
     SipMeasures {
         counters: Counters { calls: 3, ..Counters::default() },
         is_draining: true,
@@ -15,6 +15,7 @@ fn sip() -> SipMeasures {
             ("gone".to_owned(), CallsOfPeer { callee: calls, ..Default::default() }),
         ]
         .into(),
+        lookups: names::Counts { answered: 7, failed: 2 },
         ports: (2, 16),
         transactions: (5, 4),
     }
@@ -72,6 +73,8 @@ fn each_measure_is_a_line() {
         "undertone_peer_calls{peer=\"carrier\",role=\"caller\",phase=\"up\"} 1",
         "undertone_peer_calls{peer=\"gone\",role=\"callee\",phase=\"up\"} 1",
         "undertone_peer_up{peer=\"carrier\"} 0",
+        "undertone_peer_resolved{peer=\"carrier\"} 1",
+        "undertone_dns_lookups_total{outcome=\"failed\"} 2",
         "undertone_media_port_pairs_used 2",
         "undertone_calls_begun_total 3",
         "undertone_call_setup_seconds_count 0",

@@ -26,6 +26,8 @@ use crate::{
 
 /// SIP addresses of a node. A [`Flow`](crate::sip::Flow) has eight bits for one.
 const LISTENERS_MAX: usize = 64;
+/// DNS servers.
+const RESOLVERS_MAX: usize = 8;
 /// Calls at a time, of the node or of a peer.
 const CALLS_MAX: u32 = 1_000_000;
 /// Timer C is more than three minutes (RFC 3261 §16.6 step 11).
@@ -42,6 +44,8 @@ pub struct Sip {
     pub limits: Limits,
     /// What we show to those who come by TLS; there when a listener is of TLS.
     pub tls: Option<Tls>,
+    /// DNS servers that names of peers are asked of; empty for those of the system.
+    pub resolvers: Vec<SocketAddr>,
 }
 
 /// `[sip.tls]`: PEM files.
@@ -53,14 +57,6 @@ pub struct Tls {
     pub key: PathBuf,
     /// Roots that peers' certificates lead to; `None` for those of the system.
     pub trust: Option<PathBuf>,
-}
-
-impl Sip {
-    /// What takes the place of `old` in a daemon that goes on: see [`Trunks::succeed`].
-    #[must_use]
-    pub fn succeed(&self, old: &Self) -> Self {
-        Self { trunks: self.trunks.succeed(&old.trunks), ..self.clone() }
-    }
 }
 
 /// Reads all that is about SIP. `None` when there is nothing about it, or when something was complained of. Where
@@ -83,9 +79,9 @@ pub(super) fn read(root: &Section<'_>, media: Option<&Media>) -> Option<Sip> {
     let routes = route::read_routes(&routes, &names, &mut groups);
     let dids = identity::read_dids(&dids);
     let directory = people::read(&people::Sections { users, groups: user_groups, queues });
-    let Front { listeners, calls_max, limits, tls } = sip?;
+    let Front { listeners, calls_max, limits, tls, resolvers } = sip?;
     let trunks = Trunks { listeners: listeners?, peers, groups, routes, calls_max, dids, directory };
-    Some(Sip { trunks, limits: limits?, tls })
+    Some(Sip { trunks, limits: limits?, tls, resolvers })
 }
 
 /// What stands in `[sip]` itself.
@@ -95,6 +91,7 @@ struct Front {
     calls_max: Option<u32>,
     limits: Option<Limits>,
     tls: Option<Tls>,
+    resolvers: Vec<SocketAddr>,
 }
 
 impl Front {
@@ -107,14 +104,25 @@ impl Front {
         let media_timeout_s =
             section.or_default("media-timeout", timeout_s, default.media_timeout_s.unwrap_or_default());
         let wants_tls = listeners.iter().flatten().any(|listener| listener.transport == Transport::Tls);
+        let resolvers = resolvers(section);
         let tls = Tls::read(section, wants_tls);
         section.finish();
         let limits = ring_s.zip(media_timeout_s).map(|(ring_s, media_timeout_s)| Limits {
             ring_s,
             media_timeout_s: Some(media_timeout_s).filter(|timeout| *timeout > 0),
         });
-        Self { listeners, calls_max, limits, tls }
+        Self { listeners, calls_max, limits, tls, resolvers }
     }
+}
+
+fn resolvers(section: &Section<'_>) -> Vec<SocketAddr> {
+    let way_out = "leave the key out to ask those of the system";
+    let resolvers = section.filled_list("resolvers", way_out, values::resolver);
+    if let Some(beyond) = resolvers.get(RESOLVERS_MAX) {
+        let wrong = format!("{} DNS servers, and at most {RESOLVERS_MAX} are asked", resolvers.len());
+        section.complain(&beyond.place, wrong, "leave out the rest");
+    }
+    resolvers.into_iter().map(|resolver| resolver.value).collect()
 }
 
 fn listeners(section: &Section<'_>, media: Option<&Media>) -> Option<Vec<Listener>> {

@@ -10,13 +10,13 @@ use undertone_core::Policy;
 use super::{
     CALLS_MAX, identity,
     names::{Bearer, Names},
-    values,
+    values::{self, Host},
 };
 use crate::{
     config::{Media, document::Placed, section::Section, values as plain},
     sdp::MediaKind,
     sip::Transport,
-    trunk::{Listener, Peer, PeerIndex, Side},
+    trunk::{Listener, Names as DnsNames, Peer, PeerIndex, Side, Target, Way, Ways},
 };
 
 /// Peers of a node.
@@ -33,7 +33,7 @@ pub(super) struct Around<'a> {
 }
 
 /// Whose messages come from where: the line that says so.
-type Sources = HashMap<(IpAddr, Transport), usize>;
+type Sources = HashMap<(Host, Transport), usize>;
 
 /// Reads every peer, and gives them their names. Those that cannot be read are left out.
 pub(super) fn read(sections: &[Section<'_>], names: &mut Names, around: &Around<'_>) -> Vec<Peer> {
@@ -55,9 +55,9 @@ pub(super) fn read(sections: &[Section<'_>], names: &mut Names, around: &Around<
 fn read_one(section: &Section<'_>, name: Option<String>, sources: &mut Sources, around: &Around<'_>) -> Option<Peer> {
     let side = section.required("side", r#"side = "off-net", or "on-net" for a PBX of your own"#, plain::named::<Side>);
     let example = r#"addresses = ["198.51.100.1"]"#;
-    let addresses = section.required_list("addresses", example, plain::host_address);
+    let addresses = section.required_list("addresses", example, values::host);
     let transport = section.or_default("transport", plain::named::<Transport>, Transport::Udp);
-    let ways = Ways::read(section, transport, addresses.first().map(|first| first.value), around);
+    let reach = Reach::read(section, transport, addresses.first().map(|first| &first.value), around);
     let learn = section.or_default("learn", plain::named::<Policy>, Policy::Latch);
     let dscp = section.optional("dscp", plain::dscp).map(|dscp| dscp.value);
     let types =
@@ -72,17 +72,23 @@ fn read_one(section: &Section<'_>, name: Option<String>, sources: &mut Sources, 
     section.finish();
     let transport = transport?;
     claim(section, &addresses, transport, sources);
-    let ways = ways?;
+    let reach = reach?;
+    // Who is known by name shows a certificate of that name (RFC 5922 §7.1), whichever address it leads to.
+    let by_name = || reach.name.as_ref().filter(|_| transport == Transport::Tls).map(|(name, _)| name.clone());
+    let certificate = certificate.map(|name| name.value).or_else(by_name);
+    let (sources, names) = split(addresses);
+    let names = DnsNames { sources: names, target: reach.name, prefers_v6: reach.prefers_v6 };
+    let is_named = !names.sources.is_empty() || names.target.is_some();
     Some(Peer {
         name: name?,
         side: side?.value,
-        sources: addresses.into_iter().map(|address| address.value).collect(),
+        sources,
         past_sources: Vec::new(),
-        target: ways.target,
+        targets: reach.targets,
         transport,
-        certificate: certificate.map(|name| name.value),
-        listener: ways.listener?,
-        media: ways.media?,
+        certificate,
+        ways: reach.ways?,
+        names: is_named.then(|| Box::new(names)),
         learn: learn?,
         dscp,
         media_types: types.into_iter().map(|kind| kind.value).collect(),
@@ -104,10 +110,22 @@ fn check_certificate(section: &Section<'_>, name: Option<&Placed<String>>, trans
     }
 }
 
-/// Notes that messages from these addresses are a peer's, unless they are already.
-fn claim(section: &Section<'_>, addresses: &[Placed<IpAddr>], transport: Transport, sources: &mut Sources) {
+/// The addresses and the names among hosts.
+fn split(hosts: Vec<Placed<Host>>) -> (Vec<IpAddr>, Vec<String>) {
+    let (mut addresses, mut names) = (Vec::new(), Vec::new());
+    for host in hosts {
+        match host.value {
+            Host::Ip(ip) => addresses.push(ip),
+            Host::Name(name) => names.push(name),
+        }
+    }
+    (addresses, names)
+}
+
+/// Notes that messages from these hosts are a peer's, unless they are already.
+fn claim(section: &Section<'_>, addresses: &[Placed<Host>], transport: Transport, sources: &mut Sources) {
     for address in addresses {
-        match sources.entry((address.value, transport)) {
+        match sources.entry((address.value.clone(), transport)) {
             Entry::Vacant(entry) => drop(entry.insert(address.place.line)),
             Entry::Occupied(first) => {
                 let wrong = format!("{} over {transport} is a peer's already, on line {}", address.value, first.get());
@@ -119,18 +137,20 @@ fn claim(section: &Section<'_>, addresses: &[Placed<IpAddr>], transport: Transpo
 }
 
 /// Where a peer's requests and media go, and the addresses of ours that they leave from.
-struct Ways {
-    target: SocketAddr,
-    /// `None` when there is none, or when it is not known.
-    listener: Option<u8>,
-    media: Option<u8>,
+struct Reach {
+    targets: Vec<Target>,
+    /// The name that they go to instead, and its port.
+    name: Option<(String, Option<u16>)>,
+    /// `None` when there are none, or when they are not known.
+    ways: Option<Ways>,
+    prefers_v6: bool,
 }
 
-impl Ways {
+impl Reach {
     fn read(
         section: &Section<'_>,
         transport: Option<Transport>,
-        first: Option<IpAddr>,
+        first: Option<&Host>,
         around: &Around<'_>,
     ) -> Option<Self> {
         let before = section.complaints();
@@ -142,18 +162,72 @@ impl Ways {
             return None;
         }
         let transport = transport?;
-        let (ip, port) = target.map(|target| target.value).or_else(|| Some((first?, None)))?;
-        let target = SocketAddr::new(ip, port.unwrap_or(transport.port()));
-        let listener = around.listeners.and_then(|listeners| {
-            check_elsewhere(section, target, listeners);
-            match listen {
-                Some(wanted) => named_listener(section, transport, target, &wanted, listeners),
-                None => first_listener(section, transport, target, listeners),
+        let (host, port) = target.map(|target| target.value).or_else(|| Some((first?.clone(), None)))?;
+        match host {
+            Host::Ip(ip) => {
+                let target = SocketAddr::new(ip, port.unwrap_or(transport.port()));
+                let listener = around.listeners.and_then(|listeners| {
+                    check_elsewhere(section, target, listeners);
+                    match &listen {
+                        Some(wanted) => named_listener(section, transport, Some(target), wanted, listeners),
+                        None => first_listener(section, transport, target, listeners),
+                    }
+                });
+                let media = around.media.and_then(|all| media_address(section, ip, media.as_ref(), all));
+                let ways = listener.zip(media).map(|(listener, media)| Ways::to(ip, Way { listener, media }));
+                Some(Self { targets: vec![Target::new(target)], name: None, ways, prefers_v6: ip.is_ipv6() })
             }
-        });
-        let media = around.media.and_then(|all| media_address(section, ip, media.as_ref(), all));
-        Some(Self { target, listener, media })
+            Host::Name(name) => {
+                let (ways, prefers_v6) = ways_to_name(section, transport, &name, (listen, media), around).unzip();
+                let prefers_v6 = prefers_v6.unwrap_or_default();
+                Some(Self { targets: Vec::new(), name: Some((name, port)), ways, prefers_v6 })
+            }
+        }
     }
+}
+
+/// The ways to whatever a name leads to, and whether IPv6 is to be preferred: the IP version of the first listener is.
+fn ways_to_name(
+    section: &Section<'_>,
+    transport: Transport,
+    name: &str,
+    (listen, media): (Option<Placed<Listener>>, Option<Placed<IpAddr>>),
+    around: &Around<'_>,
+) -> Option<(Ways, bool)> {
+    let (listeners, all) = (around.listeners?, around.media?);
+    let candidates = match listen {
+        Some(wanted) => vec![named_listener(section, transport, None, &wanted, listeners)?],
+        None => {
+            let first = |is_v4: bool| {
+                listeners.iter().position(|it| it.transport == transport && it.address.is_ipv4() == is_v4)
+            };
+            let mut firsts: Vec<_> = [first(true), first(false)].into_iter().flatten().collect();
+            firsts.sort_unstable();
+            firsts.into_iter().map(|number| number as u8).collect()
+        }
+    };
+    let ip_of = |listener: u8| listeners.get(listener as usize).map(|it| it.address.ip());
+    let Some(first) = candidates.first().and_then(|first| ip_of(*first)) else {
+        let wrong = format!("nothing in `sip.listen` is {transport}, to reach {name}");
+        let way_out =
+            format!("add an address of this host there, like \"{transport}:192.0.2.10:{}\"", transport.port());
+        section.complain(&section.place_of("listen"), wrong, way_out);
+        return None;
+    };
+    let mut ways = Ways::default();
+    let has_media = |ip: IpAddr| media.is_some() || all.addresses.iter().any(|it| it.is_ipv4() == ip.is_ipv4());
+    let usable: Vec<_> = candidates
+        .iter()
+        .filter_map(|listener| Some((*listener, ip_of(*listener)?)))
+        .filter(|(_, ip)| has_media(*ip))
+        .collect();
+    // Of none, the first says what is missing.
+    let usable = if usable.is_empty() { vec![(*candidates.first()?, first)] } else { usable };
+    for (listener, ip) in &usable {
+        let way = Some(Way { listener: *listener, media: media_address(section, *ip, media.as_ref(), all)? });
+        *(if ip.is_ipv4() { &mut ways.v4 } else { &mut ways.v6 }) = way;
+    }
+    Some((ways, usable.first()?.1.is_ipv6()))
 }
 
 /// What is sent to ourselves would come round again.
@@ -167,7 +241,7 @@ fn check_elsewhere(section: &Section<'_>, target: SocketAddr, listeners: &[Liste
 fn named_listener(
     section: &Section<'_>,
     transport: Transport,
-    target: SocketAddr,
+    target: Option<SocketAddr>,
     wanted: &Placed<Listener>,
     listeners: &[Listener],
 ) -> Option<u8> {
@@ -178,7 +252,7 @@ fn named_listener(
         section.complain(place, wrong, way_out);
         return None;
     }
-    if wanted.address.is_ipv4() != target.is_ipv4() {
+    if let Some(target) = target.filter(|target| target.is_ipv4() != wanted.address.is_ipv4()) {
         let wrong = format!("{target} cannot be reached from {wanted}: one is IPv4, the other IPv6");
         section.complain(place, wrong, "take a listener of the target's IP version");
         return None;

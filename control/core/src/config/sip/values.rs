@@ -1,6 +1,9 @@
 //! Reading single values that are about SIP.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 
 use toml::de::DeValue;
 
@@ -13,6 +16,10 @@ use crate::{
     trunk::Listener,
 };
 
+/// Characters of a host name, so that the name of its SRV records is one too.
+const DNS_NAME_MAX: usize = 240;
+/// The port of DNS servers.
+const DNS_PORT: u16 = 53;
 /// Characters of a name.
 const NAME_MAX: usize = 40;
 /// Characters of a number, or of what is put in its place.
@@ -39,18 +46,79 @@ pub(super) fn listener(value: &DeValue<'_>) -> Result<Listener, Wrong> {
     Ok(Listener { transport, address })
 }
 
-/// An address to send requests to, with or without a port.
-pub(super) fn target(value: &DeValue<'_>) -> Result<(IpAddr, Option<u16>), Wrong> {
-    let wrong = |expected: &str| Wrong::new(expected, r#"write it like "198.51.100.1:5060" or "[2001:db8::1]:5060""#);
+/// A host, by its address or its DNS name in lower case.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Host {
+    Ip(IpAddr),
+    Name(String),
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(ip) => ip.fmt(formatter),
+            Self::Name(name) => formatter.write_str(name),
+        }
+    }
+}
+
+/// A host that messages come from.
+pub(super) fn host(value: &DeValue<'_>) -> Result<Host, Wrong> {
+    let wrong =
+        |expected: &str| Wrong::new(expected, r#"write it like "192.0.2.10", "2001:db8::10" or "sip.carrier.example""#);
     let text = value.as_str();
-    let whole = text.and_then(|text| text.parse::<SocketAddr>().ok()).map(|it| (it.ip(), Some(it.port())));
-    let (ip, port) = whole
-        .or_else(|| Some((text?.parse().ok()?, None)))
-        .ok_or_else(|| wrong("an IP address, with or without a port"))?;
-    if port == Some(0) || !is_host(ip) {
+    match text.and_then(|text| text.parse().ok()) {
+        Some(ip) if is_host(ip) => Ok(Host::Ip(ip)),
+        Some(_) => Err(wrong("an address that one host has and others can reach")),
+        None => {
+            text.and_then(dns_name).map(Host::Name).ok_or_else(|| wrong("an IP address or a DNS name, without port"))
+        }
+    }
+}
+
+/// A host to send requests to, with or without a port.
+pub(super) fn target(value: &DeValue<'_>) -> Result<(Host, Option<u16>), Wrong> {
+    let wrong = |expected: &str| {
+        let way_out = r#"write it like "198.51.100.1:5060", "[2001:db8::1]:5060", "sip.carrier.example" or "sip.carrier.example:5060""#;
+        Wrong::new(expected, way_out)
+    };
+    let text = value.as_str();
+    let whole = text.and_then(|text| text.parse::<SocketAddr>().ok()).map(|it| (Host::Ip(it.ip()), Some(it.port())));
+    let named = || {
+        let text = text?;
+        let (name, port) = match text.rsplit_once(':') {
+            Some((name, port)) => (name, Some(port.parse().ok()?)),
+            None => (text, None),
+        };
+        Some((Host::Name(dns_name(name)?), port))
+    };
+    let (host, port) = whole
+        .or_else(|| Some((Host::Ip(text?.parse().ok()?), None)))
+        .or_else(named)
+        .ok_or_else(|| wrong("an IP address or a DNS name, with or without a port"))?;
+    if port == Some(0) || matches!(host, Host::Ip(ip) if !is_host(ip)) {
         return Err(wrong("the address of one host, and a port other than 0"));
     }
-    Ok((ip, port))
+    Ok((host, port))
+}
+
+/// A DNS server, with or without a port.
+pub(super) fn resolver(value: &DeValue<'_>) -> Result<SocketAddr, Wrong> {
+    let text = value.as_str();
+    let bare = || Some(SocketAddr::new(text?.parse().ok()?, DNS_PORT));
+    let address = text.and_then(|text| text.parse().ok()).or_else(bare);
+    address.filter(|address| address.port() != 0 && is_host(address.ip())).ok_or_else(|| {
+        Wrong::new(
+            "the IP address of a DNS server, with or without a port",
+            r#"write it like "192.0.2.53" or "[2001:db8::53]:5353""#,
+        )
+    })
+}
+
+/// A DNS name (RFC 1123 §2.1) in lower case. One whose last label is a number would be an address.
+fn dns_name(text: &str) -> Option<String> {
+    let is_address = text.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
+    (is_host_name(text) && !is_address).then(|| text.to_ascii_lowercase())
 }
 
 /// The name of a peer or group: it stands in metrics, on command lines and in files.
@@ -72,14 +140,7 @@ pub(super) fn codec(value: &DeValue<'_>) -> Result<String, Wrong> {
 
 /// The DNS name in a certificate.
 pub(super) fn certificate_name(value: &DeValue<'_>) -> Result<String, Wrong> {
-    let is_label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-    };
-    let is_name = |name: &&str| name.len() <= 253 && name.split('.').all(is_label);
-    value.as_str().filter(is_name).map(Into::into).ok_or_else(|| {
+    value.as_str().filter(|name| is_host_name(name)).map(Into::into).ok_or_else(|| {
         Wrong::new(
             "a host name as certificates have it",
             r#"write it like "sip.carrier.example", or leave the key out"#,
@@ -142,6 +203,17 @@ pub(super) fn expression(value: &DeValue<'_>) -> Result<String, Wrong> {
     value.as_str().filter(plain).map(Into::into).ok_or_else(|| {
         Wrong::new(format!("a regular expression of at most {EXPRESSION_MAX} characters"), EXPRESSION_FORM)
     })
+}
+
+/// Whether a text is labels with dots between them.
+fn is_host_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    name.len() <= DNS_NAME_MAX && name.split('.').all(is_label)
 }
 
 fn text(value: &DeValue<'_>, bytes_max: usize, is_good: impl Fn(u8) -> bool) -> Option<String> {

@@ -121,7 +121,7 @@ fn either_party_may_update_a_call_and_both_at_once_may_not() {
 fn a_call_outlives_its_peers_place_in_the_configuration() {
     let (removed, renamed, moved) = (trunks_without(0), trunks_with(|peer| peer.name = "trunk".into()), {
         let elsewhere = socket("198.51.100.99:5060");
-        trunks_with(|peer| (peer.target, peer.sources) = (elsewhere, vec![elsewhere.ip()]))
+        trunks_with(|peer| (peer.targets, peer.sources) = (vec![Target::new(elsewhere)], vec![elsewhere.ip()]))
     });
     for (what, new) in [("removed", removed), ("renamed", renamed), ("moved", moved)] {
         let mut bench = Bench::new();

@@ -6,6 +6,7 @@ mod dialogs;
 mod failures;
 mod identities;
 mod media;
+mod names;
 mod routes;
 mod simulation;
 mod torture;
@@ -29,7 +30,7 @@ use crate::{
         message::{Answer, Message, Request, Response},
     },
     time::Nanos,
-    trunk::{Group, Listener, Member, Pattern, Peer, PeerIndex, Route, Side, Trunks},
+    trunk::{Group, Listener, Member, Pattern, Peer, PeerIndex, Route, Side, Target, Trunks},
 };
 
 const US: &str = "192.0.2.1:5060";

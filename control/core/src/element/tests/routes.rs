@@ -4,7 +4,10 @@ use super::{
     calls::{call_up, from_pbx, within},
     *,
 };
-use crate::sip::message::Method;
+use crate::{
+    sip::message::Method,
+    trunk::{Way, Ways},
+};
 
 const US_TCP: &str = "192.0.2.1:5070";
 const CARRIER_6: &str = "[2001:db8:1::1]:5060";
@@ -22,7 +25,8 @@ fn routes(request: &Request) -> Vec<String> {
 fn udp_to_tcp() -> Bench {
     let mut trunks = trunks();
     trunks.listeners.push(Listener { transport: Transport::Tcp, address: socket(US_TCP) });
-    (trunks.peers[1].transport, trunks.peers[1].listener) = (Transport::Tcp, 1);
+    trunks.peers[1].transport = Transport::Tcp;
+    trunks.peers[1].ways = Ways { v4: Some(Way { listener: 1, media: 0 }), v6: None };
     Bench::with(trunks)
 }
 
@@ -129,7 +133,8 @@ fn a_call_between_the_two_families_goes_both_ways() {
     let mut trunks = trunks();
     trunks.listeners.push(Listener { transport: Transport::Udp, address: socket(US_6) });
     let carrier = &mut trunks.peers[0];
-    (carrier.sources, carrier.target, carrier.listener) = (vec![socket(CARRIER_6).ip()], socket(CARRIER_6), 1);
+    (carrier.sources, carrier.targets) = (vec![socket(CARRIER_6).ip()], vec![Target::new(socket(CARRIER_6))]);
+    carrier.ways = Ways::to(socket(CARRIER_6).ip(), Way { listener: 1, media: 0 });
     let mut bench = Bench::with(trunks);
     let from_6 = |bench: &mut Bench, message: &str| {
         let flow = Flow { listener: 1, transport: Transport::Udp, remote: socket(CARRIER_6), connection: 0 };

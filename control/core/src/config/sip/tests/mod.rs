@@ -1,3 +1,4 @@
+mod names;
 mod problems;
 
 use std::net::SocketAddr;
@@ -10,7 +11,7 @@ use crate::{
     directory::{Queue, User, UserGroup, UserIndex, UserRole},
     identity::{Rule, Rules, Source},
     sdp::MediaKind,
-    trunk::{Group, Member, Pattern, Peer, PeerIndex, Route, Side},
+    trunk::{Group, Member, Pattern, Peer, PeerIndex, Route, Side, Target, Way, Ways},
 };
 
 const EXAMPLE: &str = include_str!("../../../../../undertone.example.toml");
@@ -34,6 +35,13 @@ fn sip(text: &str) -> Sip {
     config.sip.expect("a section")
 }
 
+/// The listener and the media address of the one target that a peer has.
+fn only_way(peer: &Peer) -> (u8, u8, SocketAddr) {
+    let [target] = &peer.targets[..] else { panic!("{:?}", peer.targets) };
+    let way = peer.ways.way(target.address.ip());
+    (way.listener, way.media, target.address)
+}
+
 fn member(peer: u16, priority: u16, weight: u16) -> Member {
     Member { peer: PeerIndex(peer), priority, weight }
 }
@@ -50,11 +58,11 @@ fn the_example_has_every_key() {
         side: Side::OffNet,
         sources: vec![[198, 51, 100, 1].into(), [198, 51, 100, 2].into()],
         past_sources: Vec::new(),
-        target: socket("198.51.100.1:5060"),
+        targets: vec![Target::new(socket("198.51.100.1:5060"))],
         transport: Transport::Udp,
         certificate: None,
-        listener: 0,
-        media: 0,
+        ways: Ways::to(socket("198.51.100.1:5060").ip(), Way::default()),
+        names: None,
         learn: Policy::Latch,
         dscp: Dscp::new(46),
         media_types: vec![MediaKind::Audio, MediaKind::Image],
@@ -66,8 +74,8 @@ fn the_example_has_every_key() {
     };
     let [first, second, pbx] = &sip.trunks.peers[..] else { panic!("{:#?}", sip.trunks.peers) };
     assert_eq!(first, &carrier);
-    assert_eq!((second.listener, second.media, second.target), (3, 1, socket("[2001:db8:1::1]:5060")));
-    assert_eq!((pbx.listener, pbx.media, pbx.target), (2, 0, socket("203.0.113.20:5061")));
+    assert_eq!(only_way(second), (3, 1, socket("[2001:db8:1::1]:5060")));
+    assert_eq!(only_way(pbx), (2, 0, socket("203.0.113.20:5061")));
     assert_eq!(pbx.certificate.as_deref(), Some("pbx.example"));
     let groups = [
         Group { name: "carriers".into(), members: vec![member(0, 1, 10), member(1, 1, 5)] },
@@ -125,13 +133,13 @@ fn identity_is_read_from_where_the_peer_says() {
 
 #[test]
 fn what_the_example_says_of_defaults_is_so() {
-    let Sip { trunks, limits, tls } = sip(CARRIER);
-    assert_eq!((limits, trunks.calls_max, tls), (Limits::default(), None, None));
+    let Sip { trunks, limits, tls, resolvers } = sip(CARRIER);
+    assert_eq!((limits, trunks.calls_max, tls, resolvers), (Limits::default(), None, None, Vec::new()));
     let example = Config::parse(EXAMPLE).expect("the example").sip.expect("a section").trunks.peers.remove(0);
     let [peer] = &trunks.peers[..] else { panic!("{trunks:#?}") };
     assert_eq!((peer.learn, peer.options_interval_s), (example.learn, example.options_interval_s));
-    assert_eq!((peer.transport, peer.target), (example.transport, socket("10.9.0.1:5060")));
-    assert_eq!((peer.listener, peer.media, peer.dscp, peer.codecs.len()), (0, 0, None, 0));
+    assert_eq!((peer.transport, only_way(peer)), (example.transport, (0, 0, socket("10.9.0.1:5060"))));
+    assert_eq!((peer.dscp, peer.codecs.len()), (None, 0));
     assert_eq!((peer.calls_max, peer.calls_per_second_max), (None, None));
     assert!(Config::parse(&FRONT.replace("[sip]", "")).expect("without SIP").sip.is_none());
 }
@@ -155,8 +163,7 @@ fn a_peer_leaves_from_where_it_can_be_reached() {
     ];
     for (more, listener, media, target) in table {
         let trunks = sip(&format!("{CARRIER}{more}\n")).trunks;
-        let peer = &trunks.peers[0];
-        assert_eq!((peer.listener, peer.media, peer.target), (listener, media, socket(target)), "{more}");
+        assert_eq!(only_way(&trunks.peers[0]), (listener, media, socket(target)), "{more}");
     }
 }
 
@@ -204,13 +211,12 @@ fn only_addresses_and_certificates_of_sip_take_a_restart() {
 }
 
 #[test]
-fn a_configuration_succeeds_another_with_its_limits_and_its_peers_in_their_places() {
-    let old = sip(&format!("{CARRIER}{PBX}"));
-    let new = sip(&format!("ring = 200\ncalls = 5\n{PBX}[[route]]\nto = \"pbx\"\n"));
-    let next = new.succeed(&old);
-    assert_eq!((next.limits, next.trunks.calls_max), (new.limits, Some(5)));
-    let names: Vec<_> = next.trunks.peers.iter().map(|peer| (peer.name.as_str(), peer.is_former())).collect();
+fn a_configuration_succeeds_another_with_its_peers_in_their_places() {
+    let old = sip(&format!("{CARRIER}{PBX}")).trunks;
+    let next = sip(&format!("calls = 5\n{PBX}[[route]]\nto = \"pbx\"\n")).trunks.succeed(&old);
+    assert_eq!(next.calls_max, Some(5));
+    let names: Vec<_> = next.peers.iter().map(|peer| (peer.name.as_str(), peer.is_former())).collect();
     assert_eq!(names, [("carrier", true), ("pbx", false)]);
-    assert_eq!(next.trunks.groups[0].members, [member(1, 1, 1)]);
+    assert_eq!(next.groups[0].members, [member(1, 1, 1)]);
     assert_eq!(old.succeed(&old), old);
 }
