@@ -32,7 +32,15 @@ fn view(peers: &[PeerView]) -> String {
     if peers.is_empty() {
         return "no peers\n".into();
     }
-    let columns = [("PEER", Left), ("SIDE", Left), ("TARGET", Left), ("NAMES", Left), ("ANSWERS", Left), ("CALLS", Right), ("OF", Right)];
+    let columns = [
+        ("PEER", Left),
+        ("SIDE", Left),
+        ("TARGET", Left),
+        ("NAMES", Left),
+        ("ANSWERS", Left),
+        ("CALLS", Right),
+        ("OF", Right),
+    ];
     let mut table = table(columns);
     for it in peers {
         let max = it.calls_max.map_or_else(|| "-".to_owned(), |max| max.to_string());

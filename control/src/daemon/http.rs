@@ -9,8 +9,8 @@ use undertone_control_core::{call::Role, element::Element, trunk::PeerIndex};
 use super::Daemon;
 use crate::{
     failure::Failure,
-    names::{Names, Resolution},
     http::{self, Appliance, CallsOfPeer, Measures, News, PhaseCounts, SipMeasures},
+    names::{Names, Resolution},
     protocol::{CallView, Code, PeerView, Refusal},
     sip::Sip,
 };

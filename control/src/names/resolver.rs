@@ -100,8 +100,7 @@ struct Hosts {
 }
 
 async fn hosts(resolver: &TokioResolver, name: &str) -> Result<Hosts, String> {
-    let (v4, v6) =
-        tokio::join!(records(resolver, name, RecordType::A), records(resolver, name, RecordType::AAAA));
+    let (v4, v6) = tokio::join!(records(resolver, name, RecordType::A), records(resolver, name, RecordType::AAAA));
     let mut hosts = Hosts::default();
     for record in [&v4, &v6].into_iter().flatten().flatten() {
         let address = match &record.data {

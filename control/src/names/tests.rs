@@ -84,7 +84,9 @@ fn the_state_of_a_peer_is_that_of_its_names() {
     let names = Names::default();
     let lookups: Vec<_> = both.lookups().collect();
     names.set(&[], lookups.clone());
-    assert!(matches!(names.resolution(&first), Some(Resolution::Unresolved { why, .. }) if why.contains("not looked up")));
+    assert!(
+        matches!(names.resolution(&first), Some(Resolution::Unresolved { why, .. }) if why.contains("not looked up"))
+    );
     names.note(&lookups[0], Ok(found(1, 300)));
     names.note(&lookups[1], failed());
     assert_eq!(names.resolution(&first), Some(Resolution::Resolved));

@@ -10,8 +10,8 @@ use toml::de::DeValue;
 use undertone_core::{Clock, Dscp};
 
 use super::PortRange;
-pub(super) use crate::trunk::names::is_host;
 use crate::names::{DSCP_FORM, Named, dscp_from_text};
+pub(super) use crate::trunk::names::is_host;
 
 /// Characters of a value that a message quotes.
 const QUOTED_MAX: usize = 48;

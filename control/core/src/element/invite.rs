@@ -36,15 +36,7 @@ impl<M: Media> Element<M> {
         let server = self.servers.begin(&request, flow, Serves::Call(id));
         self.answer(now, server, &request, &Answer::new(100));
         self.counters.calls += 1;
-        let setup = Setup {
-            request: Box::new(request),
-            flow,
-            server,
-            number,
-            left,
-            attempt: None,
-            failure: None,
-        };
+        let setup = Setup { request: Box::new(request), flow, server, number, left, attempt: None, failure: None };
         let call = self.new_call(now, id, from, dialled, setup);
         self.calls.insert(id, call);
         self.count_call(from, 1);
@@ -135,13 +127,7 @@ impl<M: Media> Element<M> {
     }
 
     /// Sends the INVITE to a peer. False when that peer has no room.
-    fn try_peer(
-        &mut self,
-        now: Nanos,
-        id: CallId,
-        index: PeerIndex,
-        target: SocketAddr,
-    ) -> Result<bool, Refusal> {
+    fn try_peer(&mut self, now: Nanos, id: CallId, index: PeerIndex, target: SocketAddr) -> Result<bool, Refusal> {
         let Some(peer) = self.trunks.peer(index).cloned() else { return Ok(false) };
         let calls = self.peers.get(index.0 as usize).map_or(0, |state| state.calls);
         let is_full = peer.calls_max.is_some_and(|max| calls >= max);

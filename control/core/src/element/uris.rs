@@ -152,9 +152,7 @@ pub(super) fn uri_at(number: &str, peer: &Peer, target: SocketAddr) -> Option<Ur
     let named = peer.names.as_ref().and_then(|names| names.target.as_ref());
     let (host, port) = match named {
         Some((name, port)) => (name.clone(), *port),
-        None => {
-            (Host::Ip(target.ip()).to_string(), Some(target.port()).filter(|port| *port != peer.transport.port()))
-        }
+        None => (Host::Ip(target.ip()).to_string(), Some(target.port()).filter(|port| *port != peer.transport.port())),
     };
     let port = port.map(|port| format!(":{port}")).unwrap_or_default();
     let transport = match peer.transport {

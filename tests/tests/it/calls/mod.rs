@@ -3,9 +3,11 @@
 //! On loopback addresses and the `io_uring` path without privilege; over XDP and IPv6 in a lab of namespaces.
 
 mod baresip;
+mod dns;
 mod exchange;
 mod ground;
 mod headers;
+mod names;
 mod restarts;
 mod scenarios;
 mod sipp;

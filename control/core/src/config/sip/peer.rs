@@ -207,7 +207,8 @@ fn ways_to_name(
     let ip_of = |listener: u8| listeners.get(listener as usize).map(|it| it.address.ip());
     let Some(first) = candidates.first().and_then(|first| ip_of(*first)) else {
         let wrong = format!("nothing in `sip.listen` is {transport}, to reach {name}");
-        let way_out = format!("add an address of this host there, like \"{transport}:192.0.2.10:{}\"", transport.port());
+        let way_out =
+            format!("add an address of this host there, like \"{transport}:192.0.2.10:{}\"", transport.port());
         section.complain(&section.place_of("listen"), wrong, way_out);
         return None;
     };

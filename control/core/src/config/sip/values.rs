@@ -64,10 +64,9 @@ pub(super) fn host(value: &DeValue<'_>) -> Result<Host, Wrong> {
     match text.and_then(|text| text.parse().ok()) {
         Some(ip) if is_host(ip) => Ok(Host::Ip(ip)),
         Some(_) => Err(wrong("an address that one host has and others can reach")),
-        None => text
-            .and_then(dns_name)
-            .map(Host::Name)
-            .ok_or_else(|| wrong("an IP address or a DNS name, without port")),
+        None => {
+            text.and_then(dns_name).map(Host::Name).ok_or_else(|| wrong("an IP address or a DNS name, without port"))
+        }
     }
 }
 

@@ -139,8 +139,7 @@ fn nothing_is_sent_to_ourselves_or_to_no_host() {
     let mapped: IpAddr = "::ffff:198.51.100.1".parse().expect("an address");
     let useless = [US.into(), [0; 4].into(), [255; 4].into(), [224, 0, 0, 1].into(), mapped];
     let answer = Answer { servers: Vec::new(), addresses: useless.to_vec() };
-    let (resolved, unused) =
-        trunks(vec![named("a.example")]).resolved(&Known::from([(service("a.example"), answer)]));
+    let (resolved, unused) = trunks(vec![named("a.example")]).resolved(&Known::from([(service("a.example"), answer)]));
     assert_eq!((resolved.peers[0].targets.len(), resolved.peers[0].sources.len()), (0, 1));
     let no_host = |address: &IpAddr| Unused::NoHost { peer: "a.example".into(), address: *address };
     let mut expected: Vec<_> = useless[1..].iter().map(no_host).collect();
@@ -152,7 +151,8 @@ fn nothing_is_sent_to_ourselves_or_to_no_host() {
 fn an_answer_cannot_have_a_peer_take_more_than_there_is_room_for() {
     let many: Vec<IpAddr> = (0..1000_u16).map(|it| IpAddr::from([10, 1, (it >> 8) as u8, it as u8])).collect();
     let answer = Answer { servers: Vec::new(), addresses: many };
-    let peer = trunks(vec![named("a.example")]).resolved(&Known::from([(service("a.example"), answer)])).0.peers.remove(0);
+    let peer =
+        trunks(vec![named("a.example")]).resolved(&Known::from([(service("a.example"), answer)])).0.peers.remove(0);
     assert_eq!((peer.sources.len(), peer.targets.len()), (ADDRESSES_MAX, TARGETS_MAX));
 }
 
@@ -188,7 +188,8 @@ fn places_of_before_do_not_pile_up() {
 #[test]
 fn answers_that_differ_in_their_order_are_the_same() {
     let mut one = Answer { servers: vec![server(2, 1, 5060, 2), server(1, 1, 5060, 1)], addresses: vec![ip(2), ip(1)] };
-    let mut other = Answer { servers: vec![server(1, 1, 5060, 1), server(2, 1, 5060, 2)], addresses: vec![ip(1), ip(2)] };
+    let mut other =
+        Answer { servers: vec![server(1, 1, 5060, 1), server(2, 1, 5060, 2)], addresses: vec![ip(1), ip(2)] };
     (one.sort(), other.sort());
     assert_eq!(one, other);
     assert!(!one.is_empty() && Answer::default().is_empty());

@@ -26,7 +26,10 @@ fn a_name_stands_for_the_addresses_and_the_target_of_a_peer() {
 #[test]
 fn names_and_addresses_stand_beside_each_other() {
     let mixed = peer(&NAMED.replace("[\"SIP", "[\"10.9.0.1\", \"sip"));
-    assert_eq!((&mixed.sources[..], only_way(&mixed)), (&[socket("10.9.0.1:0").ip()][..], (0, 0, socket("10.9.0.1:5060"))));
+    assert_eq!(
+        (&mixed.sources[..], only_way(&mixed)),
+        (&[socket("10.9.0.1:0").ip()][..], (0, 0, socket("10.9.0.1:5060")))
+    );
     let names = mixed.names.expect("names");
     assert_eq!((names.sources, names.target), (vec!["sip.carrier.example".to_owned()], None));
     let target = peer(&format!("{CARRIER}target = \"pbx.example:5062\"\n"));
@@ -73,13 +76,17 @@ fn resolvers_have_port_53_unless_the_configuration_says_otherwise() {
 fn wrong_names_are_told_with_line_and_key() {
     let like = r#"write it like "192.0.2.10", "2001:db8::10" or "sip.carrier.example""#;
     let no_host = |found: &str| {
-        format!("line 10, `peer.addresses`: expected an IP address or a DNS name, without port, found \"{found}\"; {like}")
+        format!(
+            "line 10, `peer.addresses`: expected an IP address or a DNS name, without port, found \"{found}\"; {like}"
+        )
     };
     let named = |name: &str| CARRIER.replace("10.9.0.1", name);
     let way_out = "where a message comes from says whose it is: remove one, or give it another transport";
     let no_resolver = |found: &str| {
         let like = r#"write it like "192.0.2.53" or "[2001:db8::53]:5353""#;
-        format!("line 7, `sip.resolvers`: expected the IP address of a DNS server, with or without a port, found {found}; {like}")
+        format!(
+            "line 7, `sip.resolvers`: expected the IP address of a DNS server, with or without a port, found {found}; {like}"
+        )
     };
     all_problems(
         LISTEN,
@@ -90,7 +97,9 @@ fn wrong_names_are_told_with_line_and_key() {
             (&named("sip.example."), &no_host("sip.example.")),
             (
                 &format!("{NAMED}{}", named("sip.CARRIER.example").replace("\"carrier\"", "\"other\"")),
-                &format!("line 14, `peer.addresses`: sip.carrier.example over udp is a peer's already, on line 10; {way_out}"),
+                &format!(
+                    "line 14, `peer.addresses`: sip.carrier.example over udp is a peer's already, on line 10; {way_out}"
+                ),
             ),
             (
                 &format!("{NAMED}transport = \"tls\""),

@@ -114,14 +114,23 @@ fn wrong_peers_are_told_with_line_and_key() {
                 "transport = \"sctp\"",
                 r#"line 11, `peer.transport`: expected a transport, found "sctp"; it is "udp", "tcp" or "tls""#,
             ),
-            ("target = \"10.9.0.256\"", &no_target("an IP address or a DNS name, with or without a port", "10.9.0.256")),
-            ("target = \"a..example\"", &no_target("an IP address or a DNS name, with or without a port", "a..example")),
+            (
+                "target = \"10.9.0.256\"",
+                &no_target("an IP address or a DNS name, with or without a port", "10.9.0.256"),
+            ),
+            (
+                "target = \"a..example\"",
+                &no_target("an IP address or a DNS name, with or without a port", "a..example"),
+            ),
             (
                 "target = \"sip.example:99999\"",
                 &no_target("an IP address or a DNS name, with or without a port", "sip.example:99999"),
             ),
             ("target = \"10.9.0.1:0\"", &no_target("the address of one host, and a port other than 0", "10.9.0.1:0")),
-            ("target = \"sip.example:0\"", &no_target("the address of one host, and a port other than 0", "sip.example:0")),
+            (
+                "target = \"sip.example:0\"",
+                &no_target("the address of one host, and a port other than 0", "sip.example:0"),
+            ),
             (
                 "target = \"10.0.0.1\"",
                 "line 11, `peer.target`: 10.0.0.1:5060 is this node itself, in `sip.listen`: requests would go in circles; name the address of another host",
@@ -210,7 +219,8 @@ fn a_peer_needs_a_media_address_of_its_ip_version() {
     let expected = "line 7, `peer.media`: there is no media address of IPv6, which this peer is reached over; add one to `media.addresses`, or take one of 10.0.0.1 here";
     assert_eq!(Config::parse(&text).expect_err("no address").to_string(), expected);
     assert_eq!(
-        only_way(&Config::parse(&(text + "media = \"10.0.0.1\"\n")).expect("named").sip.expect("SIP").trunks.peers[0]).1,
+        only_way(&Config::parse(&(text + "media = \"10.0.0.1\"\n")).expect("named").sip.expect("SIP").trunks.peers[0])
+            .1,
         0
     );
 }
