@@ -253,15 +253,12 @@ impl Entry {
     fn fail(&mut self, lookup: &Lookup, why: String, now: Instant) {
         self.due = now + PAUSE.saturating_mul(1 << self.failures.min(8)).min(PAUSE_MAX);
         self.failures = self.failures.saturating_add(1);
-        let since = match &self.failing {
-            Some(before) => before.since,
-            None => {
-                let goes_on = self.answer.is_some();
-                warn!(name = %lookup, why, goes_on, "name not resolved: what was found last, if anything, is used on");
-                SystemTime::now()
-            }
-        };
-        self.failing = Some(Failing { since, why });
+        let since = self.failing.take().map(|before| before.since);
+        if since.is_none() {
+            let goes_on = self.answer.is_some();
+            warn!(name = %lookup, why, goes_on, "name not resolved: what was found last, if anything, is used on");
+        }
+        self.failing = Some(Failing { since: since.unwrap_or_else(SystemTime::now), why });
     }
 }
 

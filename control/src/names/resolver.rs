@@ -77,13 +77,13 @@ async fn look_up(resolver: &TokioResolver, lookup: &Lookup) -> Result<Found, Str
     let itself = match itself {
         Ok(itself) => itself,
         // Who names its servers needs no address of its own.
-        Err(why) if !servers.servers.is_empty() => {
+        Err(why) if !servers.all.is_empty() => {
             servers.missing.get_or_insert(why);
             Hosts::default()
         }
         Err(why) => return Err(why),
     };
-    let mut answer = Answer { servers: servers.servers, addresses: itself.addresses };
+    let mut answer = Answer { servers: servers.all, addresses: itself.addresses };
     answer.sort();
     if answer.is_empty() {
         return Err(servers.missing.unwrap_or_else(|| "it has no address".into()));
@@ -121,7 +121,7 @@ async fn hosts(resolver: &TokioResolver, name: &str) -> Result<Hosts, String> {
 /// Servers that SRV records name, and how long they are good for.
 #[derive(Default)]
 struct Servers {
-    servers: Vec<Server>,
+    all: Vec<Server>,
     age: Option<Duration>,
     /// Why the addresses of one could not be found.
     missing: Option<String>,
@@ -148,7 +148,7 @@ async fn servers(resolver: &TokioResolver, lookup: &Lookup) -> Result<Servers, S
         match found {
             Ok(hosts) => {
                 servers.age = ages.chain(hosts.age).min();
-                servers.servers.push(Server { addresses: hosts.addresses, ..server });
+                servers.all.push(Server { addresses: hosts.addresses, ..server });
             }
             Err(why) => {
                 servers.age = ages.min();

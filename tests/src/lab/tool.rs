@@ -48,6 +48,7 @@ fn package_of(program: &str) -> &str {
         "nsenter" | "setpriv" => "util-linux",
         "baresip" => "baresip-core",
         "sipp" => "sip-tester",
+        "dnsmasq" => "dnsmasq-base",
         other => other,
     }
 }

@@ -17,6 +17,8 @@ pub(super) struct Line {
     pub(super) who: Who,
     pub(super) family: Family,
     pub(super) over: Over,
+    /// The DNS name that the configuration has instead of its address.
+    pub(super) name: Option<&'static str>,
 }
 
 /// A transport.
@@ -66,7 +68,7 @@ impl Over {
 
 impl Line {
     pub(super) const fn new(who: Who, family: Family, over: Over) -> Self {
-        Self { who, family, over }
+        Self { who, family, over, name: None }
     }
 }
 
@@ -80,6 +82,15 @@ impl Plan {
     pub(super) fn on(ground: Ground, [carrier, pbx]: [(Family, Over); 2]) -> Self {
         let lines = vec![Line::new(Who::Carrier, carrier.0, carrier.1), Line::new(Who::Pbx, pbx.0, pbx.1)];
         Self { ground, lines, ports: 400, sip: String::new(), is_service: false }
+    }
+
+    /// With a PBX that the configuration knows by a DNS name, which these servers are asked for.
+    pub(super) fn with_named_pbx(mut self, name: &'static str, resolver: SocketAddr) -> Self {
+        for line in self.lines.iter_mut().filter(|line| line.who == Who::Pbx) {
+            line.name = Some(name);
+        }
+        self.sip = format!("resolvers = [\"{resolver}\"]\n{}", self.sip);
+        self
     }
 
     /// With another peer behind the PBX.
@@ -125,9 +136,10 @@ fn configuration(ground: &Ground, lines: &[Line], ports: u16, sip: &str, operato
     }
     let peer = |line: &Line| {
         let (name, over, theirs) = (line.who.name(), line.over.key(), ground.theirs(line.who, line.family));
+        let at = line.name.map_or_else(|| theirs.to_string(), Into::into);
         let side = if line.who == Who::Carrier { "off-net" } else { "on-net" };
         format!(
-            "[[peer]]\nname = \"{name}\"\nside = \"{side}\"\naddresses = [\"{theirs}\"]\ntransport = \"{over}\"\n\
+            "[[peer]]\nname = \"{name}\"\nside = \"{side}\"\naddresses = [\"{at}\"]\ntransport = \"{over}\"\n\
              listen = \"{over}:{}\"\nmedia = \"{}\"\noptions = 0\n",
             ours(line),
             ours(line).ip()

@@ -3,10 +3,12 @@
 //! On loopback addresses and the `io_uring` path without privilege; over XDP and IPv6 in a lab of namespaces.
 
 mod baresip;
+mod dns;
 mod exchange;
 mod ground;
 mod headers;
 mod identities;
+mod names;
 mod restarts;
 mod scenarios;
 mod sipp;

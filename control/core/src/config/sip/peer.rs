@@ -195,19 +195,18 @@ fn ways_to_name(
     around: &Around<'_>,
 ) -> Option<(Ways, bool)> {
     let (listeners, all) = (around.listeners?, around.media?);
-    let candidates = match listen {
-        Some(wanted) => vec![named_listener(section, transport, None, &wanted, listeners)?],
-        None => {
-            let first = |is_v4: bool| {
-                listeners.iter().position(|it| it.transport == transport && it.address.is_ipv4() == is_v4)
-            };
-            let mut firsts: Vec<_> = [first(true), first(false)].into_iter().flatten().collect();
-            firsts.sort_unstable();
-            firsts.into_iter().map(|number| number as u8).collect()
-        }
+    let candidates = if let Some(wanted) = listen {
+        vec![named_listener(section, transport, None, &wanted, listeners)?]
+    } else {
+        let first =
+            |is_v4: bool| listeners.iter().position(|it| it.transport == transport && it.address.is_ipv4() == is_v4);
+        let mut firsts: Vec<_> = [first(true), first(false)].into_iter().flatten().collect();
+        firsts.sort_unstable();
+        firsts.into_iter().map(|number| number as u8).collect()
     };
-    let ip_of = |listener: u8| listeners.get(listener as usize).map(|it| it.address.ip());
-    let Some(first) = candidates.first().and_then(|first| ip_of(*first)) else {
+    let ip_of = |listener: u8| Some((listener, listeners.get(listener as usize)?.address.ip()));
+    let candidates: Vec<_> = candidates.into_iter().filter_map(ip_of).collect();
+    let Some(first) = candidates.first().copied() else {
         let wrong = format!("nothing in `sip.listen` is {transport}, to reach {name}");
         let way_out =
             format!("add an address of this host there, like \"{transport}:192.0.2.10:{}\"", transport.port());
@@ -216,13 +215,9 @@ fn ways_to_name(
     };
     let mut ways = Ways::default();
     let has_media = |ip: IpAddr| media.is_some() || all.addresses.iter().any(|it| it.is_ipv4() == ip.is_ipv4());
-    let usable: Vec<_> = candidates
-        .iter()
-        .filter_map(|listener| Some((*listener, ip_of(*listener)?)))
-        .filter(|(_, ip)| has_media(*ip))
-        .collect();
+    let usable: Vec<_> = candidates.into_iter().filter(|(_, ip)| has_media(*ip)).collect();
     // Of none, the first says what is missing.
-    let usable = if usable.is_empty() { vec![(*candidates.first()?, first)] } else { usable };
+    let usable = if usable.is_empty() { vec![first] } else { usable };
     for (listener, ip) in &usable {
         let way = Some(Way { listener: *listener, media: media_address(section, *ip, media.as_ref(), all)? });
         *(if ip.is_ipv4() { &mut ways.v4 } else { &mut ways.v6 }) = way;

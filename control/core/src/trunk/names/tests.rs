@@ -190,7 +190,8 @@ fn answers_that_differ_in_their_order_are_the_same() {
     let mut one = Answer { servers: vec![server(2, 1, 5060, 2), server(1, 1, 5060, 1)], addresses: vec![ip(2), ip(1)] };
     let mut other =
         Answer { servers: vec![server(1, 1, 5060, 1), server(2, 1, 5060, 2)], addresses: vec![ip(1), ip(2)] };
-    (one.sort(), other.sort());
+    one.sort();
+    other.sort();
     assert_eq!(one, other);
     assert!(!one.is_empty() && Answer::default().is_empty());
 }

@@ -20,7 +20,6 @@ fn a_name_stands_for_the_addresses_and_the_target_of_a_peer() {
     assert_eq!((named.sources.len(), named.targets.len(), named.certificate), (0, 0, None));
     let [v4, v6] = [(0, 0), (2, 1)].map(|(listener, media)| Some(Way { listener, media }));
     assert_eq!(named.ways, Ways { v4, v6 }, "we have both IP versions");
-    assert!(!named.options_interval_s.is_none_or(|interval| interval == 0));
 }
 
 #[test]
@@ -110,6 +109,36 @@ fn wrong_names_are_told_with_line_and_key() {
             (
                 "resolvers = []",
                 "line 7, `sip.resolvers`: this list is empty; leave the key out to ask those of the system",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_wrong_target_is_told_with_line_and_key() {
+    let no_target = |expected: &str, found: &str| {
+        let like = r#"write it like "198.51.100.1:5060", "[2001:db8::1]:5060", "sip.carrier.example" or "sip.carrier.example:5060""#;
+        format!("line 11, `peer.target`: expected {expected}, found \"{found}\"; {like}")
+    };
+    all_problems(
+        &format!("{LISTEN}{CARRIER}"),
+        &[
+            (
+                "target = \"10.9.0.256\"",
+                &no_target("an IP address or a DNS name, with or without a port", "10.9.0.256"),
+            ),
+            (
+                "target = \"a..example\"",
+                &no_target("an IP address or a DNS name, with or without a port", "a..example"),
+            ),
+            (
+                "target = \"sip.example:99999\"",
+                &no_target("an IP address or a DNS name, with or without a port", "sip.example:99999"),
+            ),
+            ("target = \"10.9.0.1:0\"", &no_target("the address of one host, and a port other than 0", "10.9.0.1:0")),
+            (
+                "target = \"sip.example:0\"",
+                &no_target("the address of one host, and a port other than 0", "sip.example:0"),
             ),
         ],
     );
