@@ -35,7 +35,7 @@ pub struct PeerIndex(pub u16);
 /// Everything of the configuration that is about SIP.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trunks {
-    /// Our own addresses, by the number that a [`Flow`](crate::sip::Flow) names.
+    /// Our own addresses, by the number that a [`Flow`] names.
     pub listeners: Vec<Listener>,
     /// The neighbours.
     pub peers: Vec<Peer>,

@@ -29,12 +29,12 @@ const SRV_TCP: &str =
     "srv-host=_sip._tcp.pbx.test,one.pbx.test,5060,1,1\nsrv-host=_sip._tcp.pbx.test,two.pbx.test,5060,2,1\n";
 
 /// Where the DNS server is: an address of the test's that nobody else has.
-fn resolver(ground: &Ground) -> SocketAddr {
+pub(super) fn resolver(ground: &Ground) -> SocketAddr {
     (ground.theirs(Who::Stranger, Family::V4), PORT).into()
 }
 
 /// A line of a file of hosts.
-fn host(ground: &Ground, who: Who, name: &str) -> String {
+pub(super) fn host(ground: &Ground, who: Who, name: &str) -> String {
     format!("{} {name}\n", ground.theirs(who, Family::V4))
 }
 

@@ -9,14 +9,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use undertone_tests::{Result, lab::Family};
+use undertone_tests::{
+    Result,
+    lab::{Family, Process},
+};
 
 use super::{
     baresip::tool,
+    dns::Dns,
     exchange::{Over, Plan},
     ground::{Ground, Who},
+    names::{host, resolver},
 };
-use crate::daemon::operator::{Operator, other};
+use crate::daemon::operator::{Operator, SOON, other};
 
 /// Longer than the daemon waits for a handshake.
 const HANDSHAKE: Duration = Duration::from_secs(15);
@@ -48,10 +53,15 @@ impl Authority {
 
     /// Issues a certificate for addresses: a file with it, and one with its key.
     fn issue(&self, name: &str, addresses: &[IpAddr]) -> Result<[PathBuf; 2]> {
+        let names: Vec<_> = addresses.iter().map(|address| format!("IP:{address}")).collect();
+        self.issue_for(name, &names.join(","))
+    }
+
+    /// Issues a certificate for names, as OpenSSL has them.
+    fn issue_for(&self, name: &str, names: &str) -> Result<[PathBuf; 2]> {
         let files = [self.file(&format!("{name}.pem")), self.file(&format!("{name}.key"))];
         let (request, extensions) = (self.file("request"), self.file("extensions"));
-        let names: Vec<_> = addresses.iter().map(|address| format!("IP:{address}")).collect();
-        let text = format!("basicConstraints=critical,CA:FALSE\nsubjectAltName={}\n", names.join(","));
+        let text = format!("basicConstraints=critical,CA:FALSE\nsubjectAltName={names}\n");
         fs::write(&extensions, text).map_err(other)?;
         let mut openssl = Command::new("openssl");
         openssl.args(["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);
@@ -75,6 +85,16 @@ impl Authority {
             key.display(),
             self.root().display()
         ))
+    }
+
+    /// A host that shows a certificate of a DNS name, and writes down what it is told.
+    fn serve(&self, at: SocketAddr, name: &str) -> Result<Process> {
+        let [certificate, key] = self.issue_for(name, &format!("DNS:{name}"))?;
+        let mut shell = Command::new("sh");
+        // It ends with its input.
+        shell.args(["-c", "tail -f /dev/null | openssl s_server -quiet -accept $0 -cert $1 -key $2"]);
+        shell.arg(at.to_string()).arg(certificate).arg(key);
+        Process::spawn("openssl s_server", shell)
     }
 
     /// Lines of baresip's configuration with a certificate for an address.
@@ -142,6 +162,27 @@ fn connect_from(from: IpAddr, to: SocketAddr) -> Result<std::net::TcpStream> {
         Ok(socket)
     };
     open().map(Into::into).map_err(other)
+}
+
+#[test]
+fn who_is_known_by_name_has_to_show_a_certificate_of_that_name() -> Result<()> {
+    let authority = Authority::new()?;
+    let mut plan = Plan::on(Ground::loopback()?, [(Family::V4, Over::Udp), (Family::V4, Over::Tls)]);
+    plan.sip = authority.section(&plan.ground, Family::V4)?;
+    let (resolver, hosts) = (resolver(&plan.ground), host(&plan.ground, Who::Pbx, "one.pbx.test"));
+    let _dns = Dns::start(resolver, "srv-host=_sips._tcp.pbx.test,one.pbx.test,5061,1,1", &hosts)?;
+    let mut exchange = plan.with_named_pbx("pbx.test", resolver).start()?;
+    let config = fs::read_to_string(exchange.operator.config()).map_err(other)?;
+    exchange.operator.write_config(&config.replace("options = 0", "options = 1"))?;
+    exchange.operator.say(&["reload"])?.done()?;
+
+    let at = exchange.address_of(Who::Pbx);
+    let mut stranger = authority.serve(at, "other.test")?;
+    exchange.daemon().wait_for_line("no TLS with a peer", SOON)?;
+    stranger.kill9()?;
+    authority.serve(at, "pbx.test")?.wait_for_line("OPTIONS sip:pbx.test;transport=tls SIP/2.0", SOON)?;
+    assert!(stranger.lines().iter().all(|line| !line.contains("OPTIONS")), "{:?}", stranger.lines());
+    Ok(())
 }
 
 #[test]
