@@ -192,10 +192,10 @@ impl Measured for SetupsPerSecond {
     }
 }
 
-/// The highest rate that `carries` says yes to: by doubling and halving, then by bisection. `near` is a guess.
+/// The highest rate that `carries` says yes to: by strides up or down, then by bisection. `near` is a guess.
 fn highest(near: Option<f64>, mut carries: impl FnMut(f64) -> Result<bool>) -> Result<f64> {
     let (least, most) = (1.0, RATES.1);
-    let (mut rate, step) = near.map_or((RATES.0, 2.0), |near| (near, 1.2));
+    let (mut rate, mut step) = near.map_or((RATES.0, 2.0), |near| (near, 1.2));
     let (mut carried, mut refused) = (None, None);
     while carried.is_none() || refused.is_none() && rate <= most {
         if rate < least {
@@ -208,6 +208,8 @@ fn highest(near: Option<f64>, mut carries: impl FnMut(f64) -> Result<bool>) -> R
             refused = Some(rate);
             rate /= step;
         }
+        // A guess that was far off is left behind with ever longer strides.
+        step = (step * step).min(2.0);
     }
     let (mut carried, mut refused) = (carried.unwrap_or(least), refused.unwrap_or(most));
     while refused / carried > CLOSE {
