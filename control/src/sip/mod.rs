@@ -233,9 +233,18 @@ impl Sip {
         let by = record.cause.by.map_or("us", undertone_control_core::call::Role::key);
         let (status, seconds) = (record.cause.status, record.lasted_ns as f64 / 1e9);
         let [caller, callee] = &record.peers;
-        // Its record has all of it.
         let cause = &record.cause.text;
-        debug!(call = %record.id, caller, callee, dialled = record.dialled, status, cause, by, seconds, "call ended");
+        macro_rules! say {
+            ($level:ident) => {
+                $level!(call = %record.id, caller, callee, dialled = record.dialled, status, cause, by, seconds, "call ended")
+            };
+        }
+        // What parties do is in the records; what we do to them is for operators to see.
+        if record.cause.by.is_none() {
+            say!(info)
+        } else {
+            say!(debug)
+        }
         if let Some(ledger) = self.shared.ledger.borrow_mut().as_mut() {
             ledger.ended(record, at);
         }
