@@ -241,9 +241,9 @@ impl Sip {
         }
         // What parties do is in the records; what we do to them is for operators to see.
         if record.cause.by.is_none() {
-            say!(info)
+            say!(info);
         } else {
-            say!(debug)
+            say!(debug);
         }
         if let Some(ledger) = self.shared.ledger.borrow_mut().as_mut() {
             ledger.ended(record, at);
