@@ -43,6 +43,15 @@ pub struct PartyName {
     pub source: String,
 }
 
+impl PartyName {
+    /// Whether it says the same of a party, whatever says so.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let Self { number, extension, name, user, is_private, source: _ } = self;
+        (number, extension, name, user, is_private)
+            == (&other.number, &other.extension, &other.name, &other.user, &other.is_private)
+    }
+}
+
 /// What it takes to send a party a request in its dialog (RFC 3261 §12).
 #[derive(Clone, Debug)]
 pub struct Party {

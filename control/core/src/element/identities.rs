@@ -61,8 +61,7 @@ impl<M: Media> Element<M> {
         if found.name.is_empty() && found.number == leg.party.number {
             found.name.clone_from(&leg.party.name);
         }
-        let is_news = PartyName { source: String::new(), ..found.clone() }
-            != PartyName { source: String::new(), ..leg.party.clone() };
+        let is_news = !found.is_same(&leg.party);
         leg.party = found;
         if is_news {
             self.tell(Event::Identity(id, role));

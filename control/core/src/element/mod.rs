@@ -5,8 +5,8 @@
 //! do. Time and randomness are arguments; the data plane is asked through [`Media`].
 //!
 //! Where to read: `requests` sorts what comes in; `invite` begins a call and tries peers; `responses` is what comes back, and
-//! `failover` what is done where that is a failure;
-//! `dialog` is everything within a call; `identities` follows who its parties are; `cancel` and `hangup` end one; `health` asks peers whether they are well.
+//! `failover` what is done where that is a failure; `dialog` is everything within a call; `identities` follows who its
+//! parties are; `cancel` and `hangup` end one; `health` asks peers whether they are well.
 
 mod bodies;
 mod cancel;
@@ -162,15 +162,6 @@ pub struct Element<M> {
     outputs: VecDeque<Output>,
 }
 
-/// Whether a message is neither of a call that runs nor an answer.
-fn begins(message: &Result<Message, Malformed>) -> bool {
-    match message {
-        Ok(Message::Request(request)) => request.to_tag.is_none() && *request.method() != Method::Cancel,
-        Ok(Message::Response(_)) => false,
-        Err(_) => true,
-    }
-}
-
 /// What is known of a peer beside its configuration.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PeerState {
@@ -226,20 +217,25 @@ impl<M: Media> Element<M> {
 
     /// Takes a message in, the whole of a datagram. A stranger's is counted, and not read.
     pub fn receive(&mut self, now: Nanos, flow: Flow, message: &[u8]) {
-        if self.peer_at(flow.remote.ip(), flow.transport).is_some() {
-            self.receive_parsed(now, flow, Message::parse(message));
-        } else {
-            self.counters.strangers += 1;
-        }
+        self.take(now, flow, || Message::parse(message));
     }
 
     /// Takes a message in that was read already, from a stream.
     pub fn receive_parsed(&mut self, now: Nanos, flow: Flow, message: Result<Message, Malformed>) {
-        match self.source(flow.remote.ip(), flow.transport) {
-            Some(source) if source.is_past && begins(&message) => self.counters.strangers += 1,
-            Some(source) => self.sort(now, flow, source.peer, message),
-            None => self.counters.strangers += 1,
+        self.take(now, flow, || message);
+    }
+
+    fn take(&mut self, now: Nanos, flow: Flow, read: impl FnOnce() -> Result<Message, Malformed>) {
+        let Some(source) = self.source(flow.remote.ip(), flow.transport) else {
+            self.counters.strangers += 1;
+            return;
+        };
+        let message = read();
+        if source.is_past && begins(&message) {
+            self.counters.strangers += 1;
+            return;
         }
+        self.sort(now, flow, source.peer, message);
         self.flush();
     }
 
@@ -434,5 +430,14 @@ impl<M: Media> Element<M> {
 
     fn tag(&mut self) -> String {
         format!("{:016x}", self.random())
+    }
+}
+
+/// Whether a message is neither of a call that runs nor an answer.
+fn begins(message: &Result<Message, Malformed>) -> bool {
+    match message {
+        Ok(Message::Request(request)) => request.to_tag.is_none() && *request.method() != Method::Cancel,
+        Ok(Message::Response(_)) => false,
+        Err(_) => true,
     }
 }
