@@ -14,15 +14,15 @@ use crate::sdp::{Anchor, MediaKind, MediaLine, Options, Sdp, SdpError, Transport
 
 /// How media towards one party is handled.
 #[derive(Clone, Debug)]
-pub(crate) struct Manner {
+pub(crate) struct Manner<'a> {
     /// The media address that it sends to, as its place in the node's list.
     pub(crate) address: u8,
     pub(crate) learn: Policy,
     pub(crate) dscp: Option<Dscp>,
     /// The media that offers to it keep; empty for all.
-    pub(crate) types: Vec<MediaKind>,
+    pub(crate) types: &'a [MediaKind],
     /// Names of codecs that offers to it keep; empty for all.
-    pub(crate) codecs: Vec<String>,
+    pub(crate) codecs: &'a [String],
 }
 
 /// Why an offer or answer cannot be passed on.
@@ -93,7 +93,7 @@ impl Session {
         &mut self,
         from: Role,
         body: &[u8],
-        manners: [&Manner; 2],
+        manners: [&Manner<'_>; 2],
         ports: &mut Ports,
         media: &impl Media,
     ) -> Result<Vec<u8>, Refusal> {
@@ -132,7 +132,7 @@ impl Session {
         &mut self,
         from: Role,
         body: &[u8],
-        manners: [&Manner; 2],
+        manners: [&Manner<'_>; 2],
         ports: &mut Ports,
         media: &mut impl Media,
     ) -> Result<(Vec<u8>, Vec<String>), Refusal> {
@@ -195,7 +195,7 @@ impl Session {
     pub(crate) fn restore(
         &mut self,
         snapshot: &Snapshot,
-        manners: [&Manner; 2],
+        manners: [&Manner<'_>; 2],
         ports: &mut Ports,
         media: &mut impl Media,
     ) -> Vec<String> {
@@ -238,7 +238,7 @@ impl Session {
     }
 
     /// Takes a pair of ports for each party of each line that has none.
-    fn take_ports(&mut self, manners: [&Manner; 2], ports: &mut Ports, media: &impl Media) -> Result<(), Refusal> {
+    fn take_ports(&mut self, manners: [&Manner<'_>; 2], ports: &mut Ports, media: &impl Media) -> Result<(), Refusal> {
         for line in self.lines.iter_mut().filter(|line| line.offered.is_some()) {
             for (port, manner) in line.ports.iter_mut().zip(manners) {
                 let ip = ports.address(manner.address).ok_or(Refusal::NoPort)?;
@@ -352,11 +352,11 @@ impl Target {
 
 impl Line {
     /// The relays that both parties agreed on.
-    fn wanted(&self, manners: [&Manner; 2]) -> Option<Running> {
+    fn wanted(&self, manners: [&Manner<'_>; 2]) -> Option<Running> {
         let ([Some(at_caller), Some(at_callee)], [Some(caller), Some(callee)]) = (self.ports, self.targets) else {
             return None;
         };
-        let end = |at: SocketAddr, it: &Target, other: &Target, manner: &Manner, rtcp: bool| End {
+        let end = |at: SocketAddr, it: &Target, other: &Target, manner: &Manner<'_>, rtcp: bool| End {
             local: if rtcp { next(at) } else { at },
             peer: if rtcp { it.rtcp } else { it.rtp },
             learn: manner.learn,
@@ -378,7 +378,7 @@ impl Line {
     }
 
     /// Makes the relays what both parties agreed on, or says why they are not.
-    fn run(&mut self, manners: [&Manner; 2], media: &mut impl Media) -> Result<(), String> {
+    fn run(&mut self, manners: [&Manner<'_>; 2], media: &mut impl Media) -> Result<(), String> {
         let Some(wanted) = self.wanted(manners).filter(|wanted| self.running != Some(*wanted)) else { return Ok(()) };
         let Running { rtp, rtcp } = wanted;
         let kinds = |running: &Running| (running.rtp.kind, running.rtcp.map(|rtcp| rtcp.kind));

@@ -179,8 +179,8 @@ impl<M: Media> Element<M> {
 }
 
 /// How media towards the parties at a place of a peer's is handled.
-pub(super) fn manner(peer: &Peer, at: SocketAddr) -> Manner {
-    let (types, codecs) = (peer.media_types.clone(), peer.codecs.clone());
+pub(super) fn manner(peer: &Peer, at: SocketAddr) -> Manner<'_> {
+    let (types, codecs) = (peer.media_types.as_slice(), peer.codecs.as_slice());
     Manner { address: peer.ways.way(at.ip()).media, learn: peer.learn, dscp: peer.dscp, types, codecs }
 }
 
