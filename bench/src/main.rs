@@ -3,17 +3,23 @@
 //! Every number is taken in rounds. A round measures each row once, so that whatever else the machine does falls on
 //! all rows alike, and ratios are taken within a round.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+mod allocator;
 mod calls;
 mod dataplane;
 mod machine;
+mod mixer;
 mod report;
 mod rounds;
 mod sip;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+
+/// The daemon's, and it counts for what is measured.
+#[global_allocator]
+static ALLOCATOR: allocator::Counting = allocator::Counting;
 
 /// Measures what this machine can carry.
 #[derive(Parser)]
@@ -27,6 +33,7 @@ struct Cli {
 enum Bench {
     Calls(calls::Options),
     Dataplane(dataplane::Options),
+    Mixer(mixer::Options),
     Sip(sip::Options),
 }
 
@@ -34,6 +41,7 @@ fn main() -> Result<()> {
     match Cli::parse().bench {
         Bench::Calls(options) => calls::run(&options),
         Bench::Dataplane(options) => dataplane::run(&options),
+        Bench::Mixer(options) => mixer::run(&options),
         Bench::Sip(options) => sip::run(&options),
     }
 }

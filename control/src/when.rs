@@ -1,11 +1,32 @@
-//! Times as an operator types them.
+//! Times as an operator types them, and as the clock on the wall shows them.
 
-use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
+use jiff::{
+    SignedDuration, Timestamp,
+    civil::{Date, Weekday as Day},
+    tz::TimeZone,
+};
+use undertone_control_core::permission::{LocalTime, Weekday};
 
 /// A date (its beginning, in UTC), a time with its zone, or how long ago.
 pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
     let moment = text.parse().ok().or_else(|| date(text)).or_else(|| ago(text, Timestamp::now()));
     moment.ok_or_else(|| "it is like 2026-11-26, 2026-11-26T08:00:00Z or 12h (ago; also m and d)".into())
+}
+
+/// What a clock on the wall shows in a time zone; the node's is [`TimeZone::system`].
+pub(crate) fn on_the_wall(time: Timestamp, zone: &TimeZone) -> LocalTime {
+    let shown = zone.to_datetime(time);
+    let weekday = match shown.weekday() {
+        Day::Monday => Weekday::Monday,
+        Day::Tuesday => Weekday::Tuesday,
+        Day::Wednesday => Weekday::Wednesday,
+        Day::Thursday => Weekday::Thursday,
+        Day::Friday => Weekday::Friday,
+        Day::Saturday => Weekday::Saturday,
+        Day::Sunday => Weekday::Sunday,
+    };
+    let [hour, minute] = [shown.hour(), shown.minute()].map(|it| u16::from(it.unsigned_abs()));
+    LocalTime { weekday, minute: hour * 60 + minute }
 }
 
 fn date(text: &str) -> Option<Timestamp> {
@@ -29,6 +50,19 @@ fn ago(text: &str, now: Timestamp) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_on_the_wall_shows_the_time_of_its_zone() {
+        let zone = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").expect("a zone");
+        for (time, weekday, hour, minute) in [
+            ("2026-11-26T23:30:59Z", Weekday::Friday, 0, 30),
+            ("2026-07-26T22:01:00Z", Weekday::Monday, 0, 1),
+            ("2026-07-26T21:59:00Z", Weekday::Sunday, 23, 59),
+        ] {
+            let shown = on_the_wall(time.parse().expect("a time"), &zone);
+            assert_eq!(shown, LocalTime { weekday, minute: hour * 60 + minute }, "{time}");
+        }
+    }
 
     #[test]
     fn dates_times_and_ages_are_understood() {

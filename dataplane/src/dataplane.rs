@@ -7,12 +7,12 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use undertone_abi::Reason;
+use undertone_abi::{Local, Reason, RowIndex};
 use undertone_core::{Capacity, CopyId, MonitorPort, Plane, PlaneError, Relay, StreamReport};
 
 use crate::{
     OpenError, Options, PathChoice,
-    mixer::index_of_alias,
+    mixer::{Mixing, index_of_alias},
     options::{Adopted, InterfacePath},
     sockets_path::{self, SocketsFabric},
     xdp::{self, XdpFabric},
@@ -108,6 +108,15 @@ impl Dataplane {
         on_plane!(self, plane => plane.add_copy(at, port))
     }
 
+    /// Sends a copy of the stream at `at` to where the mixer hears it.
+    pub fn tap(&self, at: SocketAddr) -> Result<CopyId, PlaneError> {
+        let from = self.report(at)?.from;
+        let (Some(mixing), Some(row), Some(partner)) = (self.mixing(), self.row(at), self.row(from)) else {
+            return Err(PlaneError::NoMixer);
+        };
+        self.add_copy(at, MonitorPort::Mixer(mixing.taps_port(row, partner)))
+    }
+
     /// Ends a copy of the stream at `at`.
     pub fn remove_copy(&self, at: SocketAddr, id: CopyId) -> Result<(), PlaneError> {
         on_plane!(self, plane => plane.remove_copy(at, id))
@@ -118,9 +127,9 @@ impl Dataplane {
         on_plane!(self, plane => plane.set_divert(at, divert))
     }
 
-    /// Adds to the sequence number of every packet that the stream at `at` sends on.
-    pub fn add_sequence_offset(&self, at: SocketAddr, packets: u16) -> Result<(), PlaneError> {
-        on_plane!(self, plane => plane.add_sequence_offset(at, packets))
+    /// Sets what is added to the sequence number of every packet that comes to `at`.
+    pub fn set_sequence_offset(&self, at: SocketAddr, packets: u16) -> Result<(), PlaneError> {
+        on_plane!(self, plane => plane.set_sequence_offset(at, packets))
     }
 
     /// The stream at `at`, as it is now.
@@ -170,6 +179,20 @@ impl Dataplane {
     /// its port.
     pub fn mixer_address(&self) -> Ipv4Addr {
         self.shared.mixer
+    }
+
+    /// What mixes; `None` where the system has no `io_uring`.
+    pub fn mixing(&self) -> Option<&Mixing> {
+        match &self.shared.plane {
+            AnyPlane::Xdp { service, .. } => service.mixing(),
+            AnyPlane::Sockets { service, .. } => service.mixing(),
+        }
+    }
+
+    /// The row of a media port: how the mixer names a stream.
+    pub fn row(&self, at: SocketAddr) -> Option<RowIndex> {
+        let local = self.shared.addresses.iter().position(|address| *address == at.ip())?;
+        Some(RowIndex::new(Local(local as u8), at.port()))
     }
 
     /// The media address that an alias stands for.

@@ -30,6 +30,6 @@ pub use self::{
     door::monotonic_ns,
     error::OpenError,
     kernel::KernelError,
-    mixer::MixerError,
+    mixer::{MixerError, MixerEvent, Mixing, Reports, SESSIONS_MAX, SessionReport},
     options::{Adopted, InterfacePath, MixerOptions, Options, Path, PathChoice},
 };

@@ -2,6 +2,7 @@
 
 use std::{net::Ipv4Addr, path::PathBuf};
 
+use undertone_abi::limits::LANES_MAX;
 use undertone_core::Node;
 
 /// The path that packets take.
@@ -65,13 +66,23 @@ pub struct MixerOptions {
     /// The device that packets are redirected to; its other end is this with `x` at the end. At most 14 characters.
     pub interface: String,
     /// The mixer's address, the first of a /24: address 16 + n of it stands for media address n. On the `io_uring`
-    /// path the same last byte within 127.64.64.0/24 is used.
+    /// path its last two bytes within 127.64.0.0/16 are used.
     pub address: Ipv4Addr,
+    /// Threads that mix, at most [`LANES_MAX`]; `None` for one a processor.
+    pub threads: Option<u32>,
+}
+
+impl MixerOptions {
+    /// How many lanes there are: threads that mix, each with ports of its own.
+    pub(crate) fn lanes(&self) -> u32 {
+        let processors = || std::thread::available_parallelism().map_or(1, |count| count.get() as u32);
+        self.threads.unwrap_or_else(processors).clamp(1, LANES_MAX)
+    }
 }
 
 impl Default for MixerOptions {
     fn default() -> Self {
-        Self { interface: "utmix".into(), address: Ipv4Addr::new(169, 254, 64, 1) }
+        Self { interface: "utmix".into(), address: Ipv4Addr::new(169, 254, 64, 1), threads: None }
     }
 }
 

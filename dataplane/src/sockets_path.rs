@@ -12,14 +12,14 @@ use undertone_core::{Fabric, FabricError, HeapMemory, Link, Mixer, Plane};
 use crate::{
     OpenError, Options,
     counts::Counts,
-    door,
-    mixer::{self, CopyOrders, Heart, MixerService, Ports},
+    mixer::{self, CopyOrders, Heart, MixerThreads, Mixing, Ports, Pulse, Shift},
     options::{InterfacePath, Path},
     sockets::{self, Engine},
 };
 
-/// Where the mixer and the aliases are: loopback, all of which is every host's own.
-const MIXER_NETWORK: [u8; 3] = [127, 64, 64];
+/// Where the mixer and the aliases are: loopback, all of which is every host's own. The rest is that of the configured address,
+/// so that several daemons of one host have networks of their own.
+const MIXER_NETWORK: [u8; 2] = [127, 64];
 
 /// The engine as a plane's shell.
 pub(crate) struct SocketsFabric {
@@ -57,6 +57,12 @@ impl Fabric for SocketsFabric {
         Ok(self.engine.open(row)?)
     }
 
+    fn open_way_back(&mut self, row: RowIndex) {
+        if let Err(error) = self.engine.open_alias(row) {
+            tracing::warn!(%error, "what the mixer says for a party that is silent is not heard");
+        }
+    }
+
     fn close(&mut self, row: RowIndex) {
         self.engine.close(row);
     }
@@ -84,10 +90,15 @@ pub(crate) struct Opened {
 
 /// What serves the plane. It ends when this is dropped.
 pub(crate) struct Service {
-    mixer: MixerService,
+    mixer: MixerThreads,
 }
 
 impl Service {
+    /// What mixes.
+    pub(crate) const fn mixing(&self) -> Option<&Mixing> {
+        self.mixer.mixing.as_ref()
+    }
+
     /// The name of a thread that has ended.
     pub(crate) fn ended(&self) -> Option<String> {
         self.mixer.ended()
@@ -99,31 +110,35 @@ pub(crate) fn open(options: &Options, reason: String) -> Result<Opened, OpenErro
     let addresses = options.node.addresses.len().min(u8::MAX as usize) as u8;
     let memory = Arc::new(HeapMemory::new(u32::from(addresses), undertone_core::groups_for(options.groups)));
     let engine = Arc::new(Engine::start(memory, sockets::Options::default())?);
-    let [a, b, c] = MIXER_NETWORK;
-    let address = Ipv4Addr::new(a, b, c, options.mixer.address.octets()[3]);
+    let ([a, b], [.., c, d]) = (MIXER_NETWORK, options.mixer.address.octets());
+    let address = Ipv4Addr::new(a, b, c, d);
     let aliases: Vec<_> = (0..addresses).map(|index| mixer::alias(address, index)).collect();
     let mut plane = Plane::new(SocketsFabric { engine: Arc::clone(&engine) }, options.node.clone(), &aliases)?;
 
-    let ports = Ports::open(address)?;
-    let [divert_port, unresolved_port, _] = ports.numbers()?;
+    let ports = Ports::open(address, options.mixer.lanes())?;
     // The engine makes the copies itself.
-    let mixer = Mixer { address, divert_port, unresolved_port, copies_port: 0 };
+    let mixer = Mixer { copies_port: 0, ..ports.mixer(address)? };
     let loopback = Link { interface: 1, tags: Vec::new(), mac: [0; 6], mtu: u16::MAX };
     plane.set_mixer(mixer, loopback, [0; 6])?;
-    let service = Service { mixer: MixerService::start(ports, EngineHeart(engine))? };
+    let plane = Arc::new(Mutex::new(plane));
+    let beating = Arc::clone(&engine);
+    let pulse: Pulse = Box::new(move |now_ns| beating.beat(now_ns));
+    let shifted = Arc::clone(&plane);
+    let shift: Shift = Box::new(move |row, offset| shifted.lock().shift(row, offset));
+    let service = Service { mixer: MixerThreads::start(ports, address, EngineHeart(engine), pulse, shift)? };
     let paths = vec![InterfacePath { interface: "*".into(), path: Path::Sockets, reason }];
-    Ok(Opened { plane: Arc::new(Mutex::new(plane)), paths, mixer: address, service })
+    Ok(Opened { plane, paths, mixer: address, service })
 }
 
 /// What the mixer's ports need of the engine: only that it knows of the mixer.
 struct EngineHeart(Arc<Engine>);
 
 impl Heart for EngineHeart {
-    fn beat(&self) {
-        self.0.beat(door::monotonic_ns());
+    fn beat(&self, now_ns: u64) {
+        self.0.beat(now_ns);
     }
 
-    fn way_out(&self, _: SocketAddrV4) -> Option<(SocketAddr, SocketAddr, u16)> {
+    fn way_out(&self, _: SocketAddrV4) -> Option<(SocketAddr, SocketAddr)> {
         None
     }
 

@@ -16,7 +16,7 @@ pub(crate) fn turn_into_copy(packet: &mut Packet<'_>) -> Result<Option<Reason>, 
     let slot = group.device(first);
     let turn = tables::turn(slot).ok_or(Reason::CopyStray)?.take(mark.serial);
     // The stream itself stands ahead of the copies in its shape.
-    let copy = if mark.original == slot as u32 + 1 {
+    let copy = if mark.original == slot as u16 + 1 {
         match turn.checked_sub(1) {
             Some(copy) => copy,
             None => return Ok(None),
@@ -36,7 +36,8 @@ pub(crate) fn turn_into_copy(packet: &mut Packet<'_>) -> Result<Option<Reason>, 
     let address = if copy.via.hop == config.mixer_hop() { local.alias() } else { local.address() };
     let from = Endpoint { address, port: copy.from_port };
     let datagram = Datagram::parse(packet).map_err(|_| Reason::CopyStray)?;
-    Rewrite { from, to: copy.to, hop, dscp: None, ttl_step: 0, sequence_offset: 0 }.apply(packet, &datagram).map_err(
+    let sequence_offset = mark.sequence_offset;
+    Rewrite { from, to: copy.to, hop, dscp: None, ttl_step: 0, sequence_offset }.apply(packet, &datagram).map_err(
         |reason| match reason {
             Reason::TooBig | Reason::TtlExpired => Reason::CopyTooBig,
             reason => reason,

@@ -126,11 +126,16 @@ fn depart(packet: &mut Packet<'_>, arrival: &Arrival, is_rtp: bool) -> Result<Ou
     let in_kernel = matches!(arrival.side, Side::Network) && config.copies_port() == 0;
     let group = if in_kernel { rule.group } else { 0 };
     let way = find_way(arrival, &rule)?;
+    // Whatever way it takes: what comes from the mixer has been numbered already.
+    let sequence_offset = if is_rtp && matches!(arrival.side, Side::Network) { rule.sequence_offset } else { 0 };
     let (hop, reason) = match way {
         Way::Forward(reason, hop) => (hop, reason),
         Way::Mixer(reason, _) => (tables::hop(config.mixer_hop()).ok_or(Reason::NoHop)?, reason),
         // Copies of a packet that does not leave are made of the packet as it came.
-        Way::Hold if group != 0 => return broadcast(packet, group, way, 0, Reason::CopiedOnly),
+        Way::Hold if group != 0 => {
+            let original = Original { device: 0, sequence_offset };
+            return broadcast(packet, group, way, original, Reason::CopiedOnly);
+        }
         Way::Hold => return Err(if rule.forward { Reason::NoHop } else { Reason::Held }),
     };
     let party = matches!(way, Way::Forward(..));
@@ -140,7 +145,7 @@ fn depart(packet: &mut Packet<'_>, arrival: &Arrival, is_rtp: bool) -> Result<Ou
         hop,
         dscp: if party { rule.dscp } else { None },
         ttl_step: 1,
-        sequence_offset: if party && is_rtp { rule.sequence_offset } else { 0 },
+        sequence_offset,
     }
     .apply(packet, &arrival.datagram)?;
     if group == 0 {
@@ -148,7 +153,7 @@ fn depart(packet: &mut Packet<'_>, arrival: &Arrival, is_rtp: bool) -> Result<Ou
         return Ok(Outcome::Send { device: hop.device, reason });
     }
     let reason = if matches!(reason, Reason::Forwarded) { Reason::Copied } else { reason };
-    broadcast(packet, group, way, hop.device as u32 + 1, reason)
+    broadcast(packet, group, way, Original { device: hop.device as u16 + 1, sequence_offset: 0 }, reason)
 }
 
 /// How the stream itself goes on.
@@ -173,7 +178,7 @@ fn find_way(arrival: &Arrival, rule: &Rule) -> Result<Way, Reason> {
         (Side::Network, false, _) => return Ok(Way::Hold),
         (Side::Network, true, false) => Reason::Forwarded,
         (Side::Network, true, true) if tables::mixer_is_alive(arrival.now_ns) => {
-            return Ok(Way::Mixer(Reason::Diverted, config.divert_port()));
+            return Ok(Way::Mixer(Reason::Diverted, config.divert_port(arrival.index, rule.partner())));
         }
         (Side::Network, true, true) => Reason::FailedToWire,
     };
@@ -213,16 +218,37 @@ fn destination(arrival: &Arrival, rule: &Rule, way: Way) -> Endpoint {
     rule.to
 }
 
+/// The stream itself, as its copies have to know it.
+#[derive(Clone, Copy)]
+struct Original {
+    /// See [`CopyMark::original`].
+    device: u16,
+    /// See [`CopyMark::sequence_offset`].
+    sequence_offset: u16,
+}
+
 /// Marks the packet for the egress program, and names the shape it leaves by.
 #[inline(always)]
-fn broadcast(packet: &mut Packet<'_>, group: u16, way: Way, original: u32, reason: Reason) -> Result<Outcome, Reason> {
+fn broadcast(
+    packet: &mut Packet<'_>,
+    group: u16,
+    way: Way,
+    original: Original,
+    reason: Reason,
+) -> Result<Outcome, Reason> {
     let shapes = tables::group(group as u32).ok_or(Reason::CopyStray)?.shapes();
     let shape = match way {
         Way::Forward(..) => shapes.forward,
         Way::Mixer(..) => shapes.divert,
         Way::Hold => shapes.hold,
     };
-    let mark = CopyMark { magic: CopyMark::MAGIC, group: group as u32, serial: tables::next_serial(), original };
+    let mark = CopyMark {
+        magic: CopyMark::MAGIC,
+        group: group as u32,
+        serial: tables::next_serial(),
+        original: original.device,
+        sequence_offset: original.sequence_offset,
+    };
     if !packet.mark(mark) {
         return Err(Reason::NoRoom);
     }

@@ -10,7 +10,7 @@ use crate::ebpf;
 use crate::project::{Project, is_root};
 use crate::setup;
 
-/// Show the appliance at work: one telephone calls another through it, they talk, and monitor ports listen.
+/// Show the appliance at work: one telephone calls another through it, and a supervisor listens, whispers and joins.
 ///
 /// Installs what is missing and builds everything first. Without root the lab runs over `io_uring` only.
 #[derive(Args)]

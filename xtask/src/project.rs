@@ -62,12 +62,22 @@ impl Project {
         self.root.join(target).join("release").join(name)
     }
 
-    /// The cargo that runs this xtask, in the workspace's folder.
+    /// The cargo that runs this xtask, in the workspace's folder, as if it had been started from a shell.
     pub(crate) fn cargo(&self) -> Command {
         let mut cargo = Command::new(host_cargo());
         cargo.current_dir(&self.root);
+        // Build scripts run again, and all that stands on them is built again, when what these say has changed: `ring`'s
+        // asks for them. `cargo run` has set them to what xtask is.
+        for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_of_package)) {
+            cargo.env_remove(name);
+        }
         cargo
     }
+}
+
+/// Whether an environment variable tells a program of the package that cargo runs it from.
+fn is_of_package(name: &str) -> bool {
+    ["CARGO_MANIFEST_", "CARGO_PKG_"].iter().any(|start| name.starts_with(start))
 }
 
 /// The cargo that runs this xtask.
@@ -129,6 +139,14 @@ mod tests {
     fn a_shell_is_found_and_an_invented_program_is_not() {
         assert!(find_program("sh").is_some());
         assert_eq!(find_program("undertone-no-such-program"), None);
+    }
+
+    #[test]
+    fn cargo_is_not_told_which_package_runs_it() {
+        let cargo = Project::new(false).expect("a workspace").cargo();
+        let forgets = |name: &str| cargo.get_envs().any(|it| it == (name.as_ref(), None));
+        assert!(forgets("CARGO_MANIFEST_DIR") && forgets("CARGO_PKG_NAME"), "{cargo:?}");
+        assert!(!forgets("CARGO_HOME"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod apt;
 mod bpf;
 mod packages;
+mod pesq;
 mod rust_tools;
 
 use std::fmt;
@@ -14,7 +15,8 @@ use self::apt::Apt;
 use self::packages::Group;
 use crate::project::{Project, find_program, is_root};
 
-/// Install everything that building, testing and the demo need: Debian packages, the eBPF toolchain, cargo tools.
+/// Install everything that building, testing and the demo need: Debian packages, the eBPF toolchain, cargo tools, what
+/// scores speech.
 ///
 /// Needs root for the packages. Run it again at any time: what is there stays as it is. `demo`, `test` and `bench`
 /// install what they need by themselves.
@@ -30,7 +32,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options, project: &Project) -> Result<()> {
-    let plan = Plan::new(&Need::everything(options.peers));
+    let plan = Plan::new(&Need::everything(options.peers), project);
     eprint!("{plan}");
     if options.check {
         return plan.refuse_if_something_is_missing();
@@ -40,7 +42,7 @@ pub(crate) fn run(options: &Options, project: &Project) -> Result<()> {
 
 /// Installs what is missing of `need`; silent when nothing is.
 pub(crate) fn prepare(need: &Need, project: &Project) -> Result<()> {
-    let plan = Plan::new(need);
+    let plan = Plan::new(need, project);
     if plan.missing.is_empty() {
         return Ok(());
     }
@@ -51,6 +53,8 @@ pub(crate) fn prepare(need: &Need, project: &Project) -> Result<()> {
 /// What a verb needs beside the eBPF toolchain, which all of them do.
 pub(crate) struct Need {
     packages: Vec<&'static Group>,
+    /// What scores speech.
+    pesq: bool,
     rust_tools: bool,
 }
 
@@ -58,6 +62,7 @@ impl Need {
     pub(crate) fn demo() -> Self {
         Self {
             packages: vec![&packages::COMPILERS, &packages::LAB, &packages::SPEECH, &packages::PHONES],
+            pesq: false,
             rust_tools: false,
         }
     }
@@ -71,12 +76,13 @@ impl Need {
                 &packages::PHONES,
                 &packages::WITNESSES,
             ],
+            pesq: true,
             rust_tools: true,
         }
     }
 
     pub(crate) fn bench() -> Self {
-        Self { packages: vec![&packages::COMPILERS, &packages::LAB, &packages::PEERS], rust_tools: false }
+        Self { packages: vec![&packages::COMPILERS, &packages::LAB, &packages::PEERS], pesq: false, rust_tools: false }
     }
 
     fn everything(peers: bool) -> Self {
@@ -99,11 +105,12 @@ struct Plan {
 enum Missing {
     Packages { group: &'static Group, names: Vec<&'static str> },
     Bpf(bpf::Missing),
+    Pesq(pesq::Missing),
     RustTool(rust_tools::Tool),
 }
 
 impl Plan {
-    fn new(need: &Need) -> Self {
+    fn new(need: &Need, project: &Project) -> Self {
         let mut plan = Self::default();
         for group in &need.packages {
             let (present, missing) = group.survey();
@@ -115,6 +122,12 @@ impl Plan {
         match bpf::survey() {
             Ok(toolchain) => plan.present.push(toolchain.to_string()),
             Err(missing) => plan.missing.push(Missing::Bpf(missing)),
+        }
+        if need.pesq {
+            match pesq::survey(project) {
+                Ok(there) => plan.present.push(there),
+                Err(missing) => plan.missing.push(Missing::Pesq(missing)),
+            }
         }
         if need.rust_tools {
             let (present, missing) = rust_tools::survey();
@@ -154,6 +167,7 @@ fn install(missing: &[Missing], project: &Project) -> Result<()> {
         match missing {
             Missing::Packages { group, names } => group.settle(names)?,
             Missing::Bpf(_) => bpf::install(&mut apt, project)?,
+            Missing::Pesq(missing) => pesq::install(missing, project)?,
             Missing::RustTool(tool) => tool.install(project)?,
         }
     }
@@ -181,6 +195,7 @@ impl Missing {
         match self {
             Self::Packages { .. } => true,
             Self::Bpf(missing) => missing.needs_packages(),
+            Self::Pesq(missing) => !missing.packages().is_empty(),
             Self::RustTool(_) => false,
         }
     }
@@ -189,6 +204,7 @@ impl Missing {
     fn packages(&self) -> &[&'static str] {
         match self {
             Self::Packages { names, .. } => names,
+            Self::Pesq(missing) => missing.packages(),
             Self::Bpf(_) | Self::RustTool(_) => &[],
         }
     }
@@ -199,6 +215,7 @@ impl fmt::Display for Missing {
         match self {
             Self::Packages { group, names } => write!(f, "{}: {}", names.join(" "), group.why),
             Self::Bpf(missing) => missing.fmt(f),
+            Self::Pesq(missing) => missing.fmt(f),
             Self::RustTool(tool) => write!(f, "{tool}: {}", tool.why()),
         }
     }

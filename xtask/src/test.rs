@@ -1,5 +1,8 @@
 //! `cargo xtask test`: every check and every test.
 
+use std::env;
+use std::path::Path;
+
 use anyhow::Result;
 use clap::Args;
 
@@ -13,6 +16,9 @@ use crate::setup;
 
 /// The part of a test's path that says it needs root: `mod privileged`.
 const PRIVILEGED: &str = "privileged::";
+/// Where tests have their files, unless `TMPDIR` says otherwise. A disk that is busy, as behind a build, makes each
+/// transaction of a daemon's wait for seconds.
+const MEMORY: &str = "/dev/shm";
 
 /// Run the lints and every test: unit, property, integration, documentation, fuzz targets for a bounded time.
 ///
@@ -76,6 +82,9 @@ fn tests(project: &Project, args: &[String]) -> Result<Outcome> {
         if leave_privileged_out {
             tests.args(["--", "--skip", PRIVILEGED]);
         }
+    }
+    if env::var_os("TMPDIR").is_none() && Path::new(MEMORY).is_dir() {
+        tests.env("TMPDIR", MEMORY);
     }
     command::run(&mut tests).map(|()| Outcome::Done)
 }

@@ -74,13 +74,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     machine::go_first()?;
     let memory = memory::measure()?;
     let mut rows = rounds::prepare(rows::ALL, &options.rows, |plan| plan.prepare(&site))?;
-    let outcomes = rounds::measure(&mut rows, options.runs.into())?;
+    let (outcomes, failures) = rounds::measure(&mut rows, options.runs.into())?;
     println!("{}", report::table(&outcomes));
     println!("{memory}");
     for verdict in targets::verdicts(&outcomes, &memory) {
         println!("{verdict}");
     }
-    write(options, &outcomes)
+    write(options, &outcomes)?;
+    failures.check()
 }
 
 fn write(options: &Options, outcomes: &Outcomes) -> Result<()> {

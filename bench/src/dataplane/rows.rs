@@ -9,7 +9,7 @@ use crate::{
         user_space::{self, UserSpace},
     },
     report::Unit,
-    rounds::{self, Measured, Row},
+    rounds::{self, Measured},
 };
 
 /// What a row measures.
@@ -86,6 +86,10 @@ impl rounds::Plan for Plan {
         self.name
     }
 
+    fn ratio_to(&self) -> Option<&'static str> {
+        self.ratio_to
+    }
+
     fn obstacle(&self) -> Option<String> {
         match &self.subject {
             Subject::UserSpace(relay) => relay.obstacle(),
@@ -96,15 +100,14 @@ impl rounds::Plan for Plan {
 
 impl Plan {
     /// Builds what the row needs.
-    pub(super) fn prepare(&self, site: &Site) -> Result<Row> {
-        let (unit, measured): (_, Box<dyn Measured>) = match &self.subject {
+    pub(super) fn prepare(&self, site: &Site) -> Result<(Unit, Box<dyn Measured>)> {
+        Ok(match &self.subject {
             Subject::Forwarding(load) => (Unit::PacketsPerSecond, Box::new(Forwarding::new(*load, site.seconds)?)),
             Subject::UserSpace(relay) => {
                 (Unit::PacketsPerSecond, Box::new(UserSpace::new(*relay, site.beside, site.seconds)?))
             }
             Subject::RuleWrite => (Unit::Nanoseconds, Box::new(RuleWrite::new()?)),
-        };
-        Ok(Row { name: self.name, unit, ratio_to: self.ratio_to, measured })
+        })
     }
 }
 
@@ -122,10 +125,6 @@ mod tests {
 
     #[test]
     fn every_ratio_is_to_a_row_that_is_measured_before() {
-        for (index, plan) in ALL.iter().enumerate() {
-            if let Some(to) = plan.ratio_to {
-                assert!(ALL[..index].iter().any(|earlier| earlier.name == to), "{} to {to}", plan.name);
-            }
-        }
+        rounds::assert_every_ratio_is_to_a_row_before(ALL);
     }
 }

@@ -8,7 +8,8 @@ pub(crate) fn facts() -> String {
     let cpus = read("/proc/cpuinfo");
     let model =
         cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':')).map(|(_, name)| name.trim());
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    // Also of a thread that keeps to one of them.
+    let cores = cpus.lines().filter(|line| line.starts_with("processor")).count();
     let (kernel, load) = (read("/proc/sys/kernel/osrelease"), read("/proc/loadavg"));
     let load = load.split(' ').next().unwrap_or_default().to_owned();
     let model = model.unwrap_or("unknown processor");

@@ -5,6 +5,7 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    thread,
     time::Duration,
 };
 
@@ -19,6 +20,9 @@ use crate::machine::Namespace;
 
 /// What the process says, in its folder.
 const LOG: &str = "log";
+/// How long its threads have to end before it is waited for. Whoever waits while one of them is half gone has the kernel
+/// spin until it is; and one of the idle class, as rtpengine has some, hardly gets a core beside somebody who spins.
+const LEAVING: Duration = Duration::from_millis(100);
 /// How much of it is shown.
 const LAST_LINES: usize = 10;
 
@@ -141,6 +145,7 @@ impl Drop for Process {
         let children = self.family().split_off(1);
         // It may have ended by itself.
         let _ = self.child.kill();
+        thread::sleep(LEAVING);
         let _ = self.child.wait();
         for pid in children {
             let _ = kill(pid, Signal::SIGKILL);

@@ -27,6 +27,12 @@ pub(crate) enum Unit {
     CallsPerSecond,
     /// Mebibytes; less is better.
     Mebibytes,
+    /// Sessions at once; more is better.
+    Sessions,
+    /// One thing divided by another; less is better.
+    Ratio,
+    /// Allocations for one packet; less is better.
+    Allocations,
 }
 
 impl Unit {
@@ -39,6 +45,9 @@ impl Unit {
             Self::Milliseconds => "ms",
             Self::CallsPerSecond => "calls/s",
             Self::Mebibytes => "MiB",
+            Self::Sessions => "sessions",
+            Self::Ratio => "ratio",
+            Self::Allocations => "allocations/packet",
         }
     }
 
@@ -52,6 +61,9 @@ impl Unit {
             Self::Milliseconds => format!("{number:.2} ms"),
             Self::CallsPerSecond => format!("{number:.0} calls/s"),
             Self::Mebibytes => format!("{number:.1} MiB"),
+            Self::Sessions => format!("{number:.0} sessions"),
+            Self::Ratio => format!("{number:.2}"),
+            Self::Allocations => format!("{number:.6}"),
         }
     }
 }

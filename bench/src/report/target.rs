@@ -19,9 +19,9 @@ impl Target {
         Verdict { target: self, number }
     }
 
-    /// Whether `number` is at least as good as `goal`: an aim below the floor says that less is better.
+    /// Whether `number` is at least as good as `goal`: an aim that is not above the floor says that less is better.
     fn is_reached(self, number: f64, goal: f64) -> bool {
-        if self.aim < self.floor { number <= goal } else { number >= goal }
+        if self.aim <= self.floor { number <= goal } else { number >= goal }
     }
 }
 
@@ -57,6 +57,7 @@ mod tests {
     fn more_or_less_is_better_as_the_aim_says() {
         let ratio = Target { measure: "ratio", floor: 0.75, aim: 0.9 };
         let time = Target { measure: "time", floor: 2.0, aim: 0.3 };
+        let none = Target { measure: "none", floor: 0.0, aim: 0.0 };
         let table = [
             (ratio, Some(0.95), "aim reached"),
             (ratio, Some(0.8), "floor reached"),
@@ -65,6 +66,8 @@ mod tests {
             (time, Some(0.2), "aim reached"),
             (time, Some(1.0), "floor reached"),
             (time, Some(3.0), "FLOOR MISSED"),
+            (none, Some(0.0), "aim reached"),
+            (none, Some(0.1), "FLOOR MISSED"),
         ];
         for (target, number, word) in table {
             let told = target.judge(number).to_string();

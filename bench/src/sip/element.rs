@@ -6,15 +6,12 @@ use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
 use super::scene::{CALLED, CALLER, PORTS, Scene, TOWARDS_CALLED, TOWARDS_CALLER, host};
-use crate::machine::{Process, sibling};
+use crate::machine::{CONTROL_PORT, Process, Rtpengine, sibling};
 
 const DAEMON: &str = "undertone";
 const KAMAILIO: &str = "/usr/sbin/kamailio";
-const RTPENGINE: &str = "/usr/bin/rtpengine";
 const KAMAILIO_CONFIG: &str = include_str!("kamailio.cfg");
 const SIP_PORT: u16 = 5060;
-/// Where rtpengine is asked; it stands in `kamailio.cfg` too.
-const RTPENGINE_PORT: u16 = 2223;
 
 /// Which element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,10 +27,9 @@ impl System {
     pub(super) fn obstacle(self) -> Option<String> {
         match self {
             Self::Ours => sibling(DAEMON).err().map(|error| error.to_string()),
-            Self::Peer => [KAMAILIO, RTPENGINE]
-                .iter()
-                .find(|program| !Path::new(program).exists())
-                .map(|program| format!("{program} is not there: run `cargo xtask setup --peers`")),
+            Self::Peer => (!Path::new(KAMAILIO).exists())
+                .then(|| "kamailio is not installed: run `cargo xtask setup --peers`".into())
+                .or_else(Rtpengine::obstacle),
         }
     }
 
@@ -112,29 +108,16 @@ fn undertone(scene: &Scene) -> Result<Process> {
 }
 
 fn rtpengine(scene: &Scene) -> Result<Process> {
-    let folder = folder()?;
-    let (first, last) = PORTS;
-    let arguments = [
-        "--config-file=none",
-        "--foreground",
-        "--log-stderr",
-        "--log-level=4",
-        // No kernel module: this is what it does in user space.
-        "--table=-1",
-        // A thread for each core, as it takes by itself on two cores.
-        "--num-threads=2",
-        &format!("--interface=caller/{}", host(TOWARDS_CALLER)),
-        &format!("--interface=callee/{}", host(TOWARDS_CALLED)),
-        &format!("--listen-ng=127.0.0.1:{RTPENGINE_PORT}"),
-        &format!("--pidfile={}", folder.path().join("pid").display()),
-        &format!("--port-min={first}"),
-        &format!("--port-max={last}"),
+    let rtpengine = Rtpengine {
+        // One for each core, as it takes by itself on two cores.
+        threads: 2,
+        interfaces: [("caller", host(TOWARDS_CALLER)), ("callee", host(TOWARDS_CALLED))],
+        ports: PORTS,
         // A call is gone when its BYE is, as it is with the product, and not half a minute later.
-        "--delete-delay=0",
-    ]
-    .map(String::from);
-    let mut process = Process::start(&scene.element, RTPENGINE, &arguments, folder)?;
-    scene.wait_for(RTPENGINE_PORT, &mut process)?;
+        more: &["--delete-delay=0"],
+    };
+    let mut process = rtpengine.start(&scene.element)?;
+    scene.wait_for(CONTROL_PORT, &mut process)?;
     Ok(process)
 }
 
@@ -167,6 +150,6 @@ mod tests {
         }
         assert!(KAMAILIO_CONFIG.contains(&format!("src_ip == {})", host(CALLER))));
         assert!(KAMAILIO_CONFIG.contains(&format!("$du = \"sip:{CALLED}\";")));
-        assert!(KAMAILIO_CONFIG.contains(&format!("\"udp:127.0.0.1:{RTPENGINE_PORT}\"")));
+        assert!(KAMAILIO_CONFIG.contains(&format!("\"udp:127.0.0.1:{CONTROL_PORT}\"")));
     }
 }

@@ -70,12 +70,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if !(options.seconds > 0.0 && options.seconds <= 60.0) {
         bail!("--seconds takes more than 0, up to 60");
     }
-    if !options.polite {
-        machine::go_before_others()?;
-    }
+    let _first = if options.polite { None } else { Some(machine::go_before_others()?) };
     println!("{}", machine::facts());
     let mut rows = prepare(options)?;
-    let outcomes = rounds::measure(&mut rows, options.runs.into())?;
+    let (outcomes, failures) = rounds::measure(&mut rows, options.runs.into())?;
     println!("{}", report::table(&outcomes));
     for verdict in targets::verdicts(&outcomes) {
         println!("{verdict}");
@@ -85,7 +83,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let lines = report::json_lines("sip", &outcomes)?;
         fs::write(path, lines).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    Ok(())
+    failures.check()
 }
 
 fn prepare(options: &Options) -> Result<Vec<Row>> {

@@ -15,17 +15,15 @@ use super::{
 };
 use crate::{
     report::Unit,
-    rounds::{self, Measured, Row},
+    rounds::{self, Measured, Search},
 };
 
 const MIB: f64 = (1 << 20) as f64;
 
 /// How long after its last call an element may still work for it: longer than it waits to write a record.
 const SETTLING: Duration = Duration::from_millis(400);
-/// Rates that the search for the highest begins with and goes up to, in calls a second.
-const RATES: (f64, f64) = (500.0, 16_000.0);
-/// The search ends when what was carried and what was not are as close as this.
-const CLOSE: f64 = 1.07;
+/// How the highest rate is searched for, in calls a second.
+const RATES: Search = Search { first: 500.0, most: 16_000.0, close: 1.07 };
 /// How long the last calls of `memory-10k-calls` may take to come up.
 const ARRIVING: Duration = Duration::from_secs(3);
 /// Calls that are counted in `memory-10k-calls`.
@@ -112,6 +110,10 @@ impl rounds::Plan for Plan {
         self.name
     }
 
+    fn ratio_to(&self) -> Option<&'static str> {
+        self.ratio_to
+    }
+
     fn obstacle(&self) -> Option<String> {
         self.system.obstacle()
     }
@@ -119,8 +121,8 @@ impl rounds::Plan for Plan {
 
 impl Plan {
     /// Starts what the row needs.
-    pub(super) fn prepare(&self, elements: &mut Elements, extent: Extent) -> Result<Row> {
-        let (unit, measured): (_, Box<dyn Measured>) = match self.subject {
+    pub(super) fn prepare(&self, elements: &mut Elements, extent: Extent) -> Result<(Unit, Box<dyn Measured>)> {
+        Ok(match self.subject {
             Subject::CpuPerCall => {
                 (Unit::Microseconds, Box::new(CpuPerCall { element: elements.of(self.system)?, calls: extent.calls }))
             }
@@ -135,8 +137,7 @@ impl Plan {
                 let concurrent = extent.concurrent.min(self.system.calls_max(extent.files));
                 (Unit::Mebibytes, Box::new(Memory { system: self.system, concurrent }))
             }
-        };
-        Ok(Row { name: self.name, unit, ratio_to: self.ratio_to, measured })
+        })
     }
 }
 
@@ -186,41 +187,11 @@ impl SetupsPerSecond {
 
 impl Measured for SetupsPerSecond {
     fn run(&mut self) -> Result<f64> {
-        let rate = highest(self.last, |rate| self.carries(rate))?;
+        let rate = RATES.highest(self.last, |rate| self.carries(rate))?;
+        let rate = rate.context("not even one call a second is carried")?;
         self.last = Some(rate);
         Ok(rate)
     }
-}
-
-/// The highest rate that `carries` says yes to: by strides up or down, then by bisection. `near` is a guess.
-fn highest(near: Option<f64>, mut carries: impl FnMut(f64) -> Result<bool>) -> Result<f64> {
-    let (least, most) = (1.0, RATES.1);
-    let (mut rate, mut step) = near.map_or((RATES.0, 2.0), |near| (near, 1.2));
-    let (mut carried, mut refused) = (None, None);
-    while carried.is_none() || refused.is_none() && rate <= most {
-        if rate < least {
-            bail!("not even one call a second is carried");
-        }
-        if carries(rate)? {
-            carried = Some(rate);
-            rate *= step;
-        } else {
-            refused = Some(rate);
-            rate /= step;
-        }
-        // A guess that was far off is left behind with ever longer strides.
-        step = (step * step).min(2.0);
-    }
-    let (mut carried, mut refused) = (carried.unwrap_or(least), refused.unwrap_or(most));
-    while refused / carried > CLOSE {
-        let rate = (carried * refused).sqrt();
-        if carries(rate)? {
-            carried = rate;
-        } else {
-            refused = rate;
-        }
-    }
-    Ok(carried)
 }
 
 /// What the element adds to the time from INVITE to 200 that 99 in 100 calls do not exceed.
@@ -288,28 +259,6 @@ mod tests {
 
     #[test]
     fn every_ratio_is_to_a_row_that_is_measured_before() {
-        for (index, plan) in ALL.iter().enumerate() {
-            if let Some(to) = plan.ratio_to {
-                assert!(ALL[..index].iter().any(|earlier| earlier.name == to), "{} to {to}", plan.name);
-            }
-        }
-    }
-
-    #[test]
-    fn the_highest_rate_is_found_from_any_start() {
-        for limit in [3.0, 480.0, 777.0, 2_345.0, 9_000.0, 50_000.0] {
-            for near in [None, Some(300.0), Some(3_000.0)] {
-                let mut tries = 0;
-                let found = highest(near, |rate| {
-                    tries += 1;
-                    Ok(rate <= limit)
-                });
-                let (found, wanted) = (found.unwrap(), limit.min(RATES.1));
-                assert!(found <= limit && found * CLOSE * 2.0 >= wanted, "{found} of {limit} from {near:?}");
-                assert!(limit > RATES.1 || found * CLOSE >= limit, "{found} of {limit} from {near:?}");
-                assert!(tries < 40, "{tries} tries for {limit} from {near:?}");
-            }
-        }
-        assert!(highest(None, |_| Ok(false)).is_err());
+        rounds::assert_every_ratio_is_to_a_row_before(ALL);
     }
 }

@@ -35,28 +35,14 @@ impl Scene {
         let (load, element) = (Namespace::quiet()?, Namespace::quiet()?);
         element.run(|| {
             machine::ip(&format!(
-                "link set lo up\n\
-                 link add caller type veth peer name caller netns {load}\n\
-                 link add called type veth peer name called netns {load}\n\
-                 address add {}/24 dev caller\n\
-                 address add {}/24 dev called\n\
-                 link set caller up\n\
-                 link set called up\n",
-                host(TOWARDS_CALLER),
-                host(TOWARDS_CALLED),
+                "link add caller type veth peer name caller netns {load}\n\
+                 link add called type veth peer name called netns {load}\n{}",
+                in_use(TOWARDS_CALLER, TOWARDS_CALLED),
                 load = load.path(),
             ))
         })?;
         load.run(|| {
-            machine::ip(&format!(
-                "link set lo up\n\
-                 address add {}/24 dev caller\n\
-                 address add {}/24 dev called\n\
-                 link set caller up\n\
-                 link set called up\n",
-                host(CALLER),
-                host(CALLED),
-            ))?;
+            machine::ip(&in_use(CALLER, CALLED))?;
             // What XDP sees has its checksum.
             machine::ethtool("-K caller tx off")?;
             machine::ethtool("-K called tx off")
@@ -79,6 +65,12 @@ impl Scene {
             thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+/// Has the two links, and the loopback, used by whoever is at these addresses.
+fn in_use(caller: &str, called: &str) -> String {
+    let link = |(device, address)| format!("address add {}/24 dev {device}\nlink set {device} up\n", host(address));
+    ["link set lo up\n".into(), link(("caller", caller)), link(("called", called))].concat()
 }
 
 /// The address without its port.

@@ -125,9 +125,14 @@ impl Directory {
         self.users.get(index.0 as usize)
     }
 
+    /// The place of the user of a name.
+    pub fn index_of(&self, name: &str) -> Option<UserIndex> {
+        (0..).zip(&self.users).find(|(_, user)| user.name == name).map(|(at, _)| UserIndex(at))
+    }
+
     /// The user of a name.
     pub fn user_named(&self, name: &str) -> Option<&User> {
-        self.users.iter().find(|user| user.name == name)
+        self.user(self.index_of(name)?)
     }
 
     /// Whose an extension is.

@@ -1,8 +1,18 @@
 //! The words that configuration, requests, output and metrics have in common.
 
-use undertone_core::{Dscp, Kind, Policy};
+use undertone_core::{
+    Dscp, Kind, Policy,
+    mixer::{Mode, Person},
+};
 
-use crate::{directory::UserRole, sdp::MediaKind, sip::Transport, trunk::Side};
+use crate::{
+    directory::UserRole,
+    monitor::{AuditFailure, RefusalSound, RefusedCall},
+    permission::Weekday,
+    sdp::MediaKind,
+    sip::Transport,
+    trunk::Side,
+};
 
 /// A value with a name.
 pub trait Named: Copy + PartialEq + 'static {
@@ -99,6 +109,52 @@ impl Named for UserRole {
     ];
 }
 
+impl Named for Mode {
+    const WHAT: &'static str = "a mode";
+    const NAMES: &'static [(&'static str, Self)] = &[
+        (Self::Listen.key(), Self::Listen),
+        (Self::WhisperToAgent.key(), Self::WhisperToAgent),
+        (Self::WhisperToCaller.key(), Self::WhisperToCaller),
+        (Self::Barge.key(), Self::Barge),
+    ];
+}
+
+/// Those who can be told that somebody listens; nobody needs to name the supervisor.
+impl Named for Person {
+    const WHAT: &'static str = "a party of the call";
+    const NAMES: &'static [(&'static str, Self)] = &[("agent", Self::Agent), ("caller", Self::Caller)];
+}
+
+impl Named for RefusalSound {
+    const WHAT: &'static str = "what is heard of a refusal";
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("tone", Self::Tone), ("announcement", Self::Announcement), ("none", Self::None)];
+}
+
+impl Named for AuditFailure {
+    const WHAT: &'static str = "what becomes of sessions when the audit fails";
+    const NAMES: &'static [(&'static str, Self)] = &[("end", Self::End), ("continue", Self::Continue)];
+}
+
+impl Named for RefusedCall {
+    const WHAT: &'static str = "what is heard of a call that is refused";
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("code", Self::Code), ("tone", Self::Tone), ("announcement", Self::Announcement)];
+}
+
+impl Named for Weekday {
+    const WHAT: &'static str = "a day of the week";
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("mon", Self::Monday),
+        ("tue", Self::Tuesday),
+        ("wed", Self::Wednesday),
+        ("thu", Self::Thursday),
+        ("fri", Self::Friday),
+        ("sat", Self::Saturday),
+        ("sun", Self::Sunday),
+    ];
+}
+
 /// The code points that have a name: RFC 2474, 2597, 3246, 5865 and 8622.
 const DSCP_NAMES: &[(&str, u8)] = &[
     ("cs0", 0),
@@ -161,6 +217,12 @@ mod tests {
         round_trips::<Transport>();
         round_trips::<Side>();
         round_trips::<UserRole>();
+        round_trips::<Mode>();
+        round_trips::<Person>();
+        round_trips::<RefusalSound>();
+        round_trips::<AuditFailure>();
+        round_trips::<RefusedCall>();
+        round_trips::<Weekday>();
         assert!(Transport::ALL.into_iter().all(|transport| Named::name(transport) == transport.key()));
         assert_eq!(Policy::all_names(), r#""strict", "same-host" or "latch""#);
     }

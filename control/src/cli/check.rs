@@ -6,7 +6,9 @@ use serde_json::json;
 use undertone_control_core::{
     Config,
     config::Sip,
+    monitor::Monitoring,
     names::{Named as _, PathChoice},
+    recording::Settings,
     sip::Transport,
     trunk::{Answer, Lookup, Side, Unused},
 };
@@ -18,6 +20,7 @@ use super::{
 use crate::{
     daemon::{check_host, read_config},
     failure::Failure,
+    monitor::Announcements,
     names,
 };
 
@@ -25,7 +28,7 @@ use crate::{
 ///
 /// Nothing is touched and no daemon is needed. Every problem is told at once, with its line and key; the exit status is
 /// then 2. When the file is right and this host is not ready for it, because interfaces are missing or down or a media
-/// address is on none, that is told and the exit status is 1. Names of peers are looked up; one that does not resolve now is
+/// address is on none, or an announcement cannot be played, that is told and the exit status is 1. Names of peers are looked up; one that does not resolve now is
 /// told, and is no mistake.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -49,6 +52,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let config = read_config(&args.config)?;
     if !args.file_only {
         check_host(&config)?;
+        config.sip.iter().try_for_each(|sip| Announcements::load(&sip.monitoring.announcements).map(drop))?;
     }
     let names = if args.file_only { Names::default() } else { Names::look_up(&config) };
     if args.json {
@@ -133,7 +137,7 @@ fn summary(config: &Config, args: &Args) -> String {
     text
 }
 
-fn sip_rows(sip: &Sip) -> [(&'static str, String); 6] {
+fn sip_rows(sip: &Sip) -> [(&'static str, String); 8] {
     let trunks = &sip.trunks;
     let ours = trunks.peers.iter().filter(|peer| peer.side == Side::OnNet).count();
     [
@@ -143,7 +147,27 @@ fn sip_rows(sip: &Sip) -> [(&'static str, String); 6] {
         ("numbers", format!("{} entries of direct inward dialling", trunks.dids.ranges().len())),
         ("users", format!("{} in {} groups", trunks.directory.users().len(), trunks.directory.groups().len())),
         ("queues", trunks.directory.queues().len().to_string()),
+        ("monitoring", monitoring(&sip.monitoring)),
+        ("recording", sip.recording.as_ref().map_or_else(|| "nothing is recorded".into(), recording)),
     ]
+}
+
+fn monitoring(it: &Monitoring) -> String {
+    let rules = match it.rules.len() {
+        0 => return "nobody monitors anybody: there is no rule".into(),
+        1 => "1 rule".into(),
+        count => format!("{count} rules"),
+    };
+    let dialling = if it.enabled { format!("by {}…", it.prefix) } else { "not by telephone".into() };
+    format!("{rules}, {dialling}, {} exceptions", it.never.len())
+}
+
+fn recording(it: &Settings) -> String {
+    let files = it.files.as_ref().map(|files| format!("files in {}", files.directory.display()));
+    let copies = it.copies.map(|copies| format!("copies to {} ports {}", copies.address, copies.ports));
+    let places: Vec<_> = files.into_iter().chain(copies).collect();
+    let whose = if it.everyone { "of everyone".into() } else { format!("{} entries", it.always.len()) };
+    format!("{whose}, {} exceptions: {}", it.never.len(), places.join(", "))
 }
 
 fn listeners(sip: &Sip) -> Vec<String> {
@@ -181,6 +205,13 @@ fn summary_json(config: &Config, names: &Names) -> serde_json::Value {
             "users": sip.trunks.directory.users().len(),
             "user_groups": sip.trunks.directory.groups().len(),
             "queues": sip.trunks.directory.queues().len(),
+            "monitoring": {
+                "enabled": sip.monitoring.enabled,
+                "prefix": sip.monitoring.prefix,
+                "rules": sip.monitoring.rules.len(),
+                "never": sip.monitoring.never.len(),
+            },
+            "recording": sip.recording.as_ref().map(Settings::told),
             "names": names.found.iter().map(name).collect::<Vec<_>>(),
             "warnings": names.unused.iter().map(ToString::to_string).collect::<Vec<_>>(),
         })),
@@ -205,7 +236,8 @@ mod tests {
         let expected = "  SIP addresses   udp:192.0.2.10:5060, tcp:192.0.2.10:5060, tls:192.0.2.10:5061, \
                         udp:[2001:db8::10]:5060\n  peers           3 (1 on-net, 2 off-net)\n  routes          3\n  \
                         numbers         2 entries of direct inward dialling\n  users           2 in 1 groups\n  \
-                        queues          1\n";
+                        queues          1\n  monitoring      2 rules, by 007…, 2 exceptions\n  recording       2 entries, 1 exceptions: \
+                        files in /var/lib/undertone/recordings, copies to 203.0.113.7 ports 30000-33999\n";
         assert!(text.ends_with(expected), "{text}");
         let sip = &summary_json(&config, &Names::default())["sip"];
         assert_eq!((&sip["routes"], &sip["users"], &sip["queues"]), (&json!(3), &json!(2), &json!(1)));

@@ -1,5 +1,6 @@
 //! What an operator types: one file per command.
 
+mod audit;
 mod calls;
 mod capture;
 mod check;
@@ -7,8 +8,11 @@ mod client;
 mod copy;
 mod divert;
 mod drain;
+mod export;
+mod monitor;
 mod output;
 mod peers;
+mod recording;
 mod records;
 mod relay;
 mod reload;
@@ -79,9 +83,15 @@ enum Command {
     Peers(peers::Args),
     Users(users::Args),
     Hangup(calls::HangupArgs),
+    Monitors(monitor::ListArgs),
+    Monitor(monitor::Args),
+    Recordings(recording::ListArgs),
+    Record(recording::Args),
     Drain(drain::Args),
     Capture(capture::Args),
     Records(records::Args),
+    #[command(subcommand)]
+    Audit(audit::Command),
     #[command(subcommand)]
     Relay(relay::Command),
     #[command(subcommand)]
@@ -104,9 +114,14 @@ pub(crate) fn run() -> Result<(), Failure> {
         Command::Peers(args) => peers::run(&args, connect()?),
         Command::Users(args) => users::run(&args, connect()?),
         Command::Hangup(args) => calls::hang_up(args, connect()?),
+        Command::Monitors(args) => monitor::list(&args, connect()?),
+        Command::Monitor(args) => monitor::run(args, connect()?),
+        Command::Recordings(args) => recording::list(&args, connect()?),
+        Command::Record(args) => recording::run(args, connect()?),
         Command::Drain(args) => drain::run(&args, connect()?),
         Command::Capture(args) => capture::run(&args, connect()?),
         Command::Records(args) => records::run(&args),
+        Command::Audit(command) => audit::run(&command),
         Command::Relay(command) => relay::run(&command, connect()?),
         Command::Copy(command) => copy::run(&command, connect()?),
         Command::Divert(args) => divert::run(&args, connect()?),

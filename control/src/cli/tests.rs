@@ -75,6 +75,9 @@ fn wrong_usage_is_told_with_what_would_be_right() {
         ("undertone relay change --a-learn all", ErrorKind::InvalidValue, "strict, same-host, latch"),
         ("undertone relay add --clock 8001", ErrorKind::ValueValidation, "8000, 11025"),
         ("undertone relay add --a-dscp 64", ErrorKind::ValueValidation, "from 0 to 63"),
+        ("undertone monitor 100", ErrorKind::MissingRequiredArgument, "--as <EXTENSION>"),
+        ("undertone monitor 100 --as 200 --end", ErrorKind::ArgumentConflict, "--end"),
+        ("undertone monitor 0190 --mode loud", ErrorKind::InvalidValue, "listen, whisper, whisper-caller, barge"),
         ("undertone run --log-format xml", ErrorKind::InvalidValue, "text, json"),
     ];
     for (line, kind, hint) in table {

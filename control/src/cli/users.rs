@@ -12,6 +12,9 @@ use crate::{
 };
 
 /// Show the users: their extensions, groups and queues, and the calls that they are in
+///
+/// ROLE and SITE are what [[monitoring.rule]] may go by; QUEUES are those that a user answers, SUPERVISES those that a user looks
+/// after. Whoever is no user of the configuration may monitor nobody.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  undertone users\n  undertone users --json | jq '.[] | select(.calls != []) | .extensions[0]'"

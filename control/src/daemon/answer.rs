@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use tracing::info;
-use undertone_control_core::config::rtcp_of;
+use undertone_control_core::{audit::By, config::rtcp_of};
 use undertone_core::{MonitorPort, PlaneError, Relay};
 use undertone_dataplane::monotonic_ns;
 
@@ -11,14 +11,30 @@ use super::Daemon;
 use crate::protocol::{Answer, Code, PortName, Refusal, Request, Stream};
 
 impl Daemon {
-    /// Does what a request asks for. Captures and reloads are the event loop's.
-    pub(super) fn answer(&self, request: &Request) -> Answer {
+    /// Does what a request of somebody asks for. Captures and reloads are the event loop's.
+    pub(super) fn answer(&self, request: &Request, by: &By) -> Answer {
         let did = match request {
             Request::Status => return self.answer_status(),
             Request::Streams { ports } => return self.answer_streams(ports),
             Request::Calls => return self.calls().map_or_else(Answer::Error, Answer::Calls),
             Request::Peers => return self.peers().map_or_else(Answer::Error, Answer::Peers),
             Request::Users => return self.users().map_or_else(Answer::Error, Answer::Users),
+            Request::Monitors => return self.monitors().map_or_else(Answer::Error, Answer::Monitors),
+            Request::Monitor { monitor } => {
+                let begun = self.begin_monitor(monitor.clone(), (by.via, &by.address));
+                return begun.map_or_else(Answer::Error, |view| Answer::Monitors(vec![view]));
+            }
+            Request::SwitchMonitor { monitor, mode } => {
+                let switched = self.switch_monitor(monitor, *mode, (by.via, &by.address));
+                switched.map(|view| vec![format!("the monitor session {} is in mode {}", view.id, view.mode.key())])
+            }
+            Request::EndMonitor { monitor } => self.end_monitor(monitor, (by.via, &by.address)),
+            Request::Recordings => return self.recordings().map_or_else(Answer::Error, Answer::Recordings),
+            Request::Record { recording } => {
+                let begun = self.begin_recording(&recording.call, by.clone());
+                return begun.map_or_else(Answer::Error, |view| Answer::Recordings(vec![view]));
+            }
+            Request::EndRecording { call } => self.end_recording(call, by.clone()),
             Request::HangUp { call } => self.hang_up(call),
             Request::Drain { on } => self.drain(*on),
             Request::AddRelay { relay, rtcp } => self.add_relay(relay.into(), *rtcp),

@@ -10,16 +10,21 @@ use undertone_control_core::{
     call::{CallId, Media},
     config,
     element::Element,
+    monitor::Monitoring,
     trunk::{Peer, PeerIndex, Trunks},
 };
+use undertone_core::MonitorPort;
+use undertone_dataplane::Dataplane;
 
 use super::Daemon;
 use crate::{
     failure::Failure,
+    monitor::Monitor,
     names::Resolution,
     protocol::{CallView, Code, NamesView, PeerView, Refusal, UserView, side},
+    recording::Recorded,
     sip::{Book, Sip, now, take_up},
-    storage::{Storage, shown},
+    storage::{Keep, Storage, shown},
 };
 
 impl Daemon {
@@ -61,10 +66,13 @@ impl Daemon {
         let Some(sip) = &config.sip else { return Ok(()) };
         let media = (config.media.addresses.as_slice(), config.media.ports.first, config.media.ports.last);
         let taking = Sip::start(sip, self.resolved(sip), self.dataplane.clone(), media, tasks)?;
-        let storage = Rc::new(Storage::open(&config.storage.path, config.storage.keep_days)?);
+        let storage = Rc::new(Storage::open(&config.storage.path, Keep::from(&config.storage))?);
         take_up(&taking, &storage, &self.dataplane)?;
         taking.leave_alone(self.dataplane.reports().into_iter().map(|report| report.at));
         taking.set_ledger(Book(Rc::clone(&storage)));
+        forget_old_taps(&self.dataplane);
+        *self.recorded.borrow_mut() = Some(Recorded::start(&taking, sip, &self.dataplane, &storage));
+        *self.monitor.borrow_mut() = Monitor::start(&taking, &config, &self.dataplane, &storage);
         *self.storage.borrow_mut() = Some(storage);
         let listeners = config.sip.iter().flat_map(|sip| &sip.trunks.listeners);
         for listener in listeners {
@@ -79,10 +87,26 @@ impl Daemon {
         let old = self.config.borrow().sip.clone();
         let (Some(sip), Some(old), Some(wanted)) = (&*self.sip.borrow(), old, &new.sip) else { return };
         self.names.set(&wanted.resolvers, wanted.trunks.lookups());
-        if wanted.trunks == old.trunks && wanted.limits == old.limits {
+        if wanted.monitoring != old.monitoring {
+            did.push(format!("monitoring is permitted anew: {} in the file", rules(&wanted.monitoring)));
+        }
+        let is_same = wanted.trunks == old.trunks && wanted.limits == old.limits;
+        if !is_same {
+            self.route(sip, wanted);
+        }
+        // Who may is a matter of users and queues, too.
+        if let Some(monitor) = &*self.monitor.borrow() {
+            monitor.set_monitoring(sip, &wanted.monitoring);
+        }
+        if wanted.recording != old.recording {
+            did.push("calls are recorded as the file says from now on".into());
+        }
+        if let Some(recorded) = &*self.recorded.borrow() {
+            recorded.set_config(sip, wanted);
+        }
+        if is_same {
             return;
         }
-        self.route(sip, wanted);
         did.push(format!(
             "calls are routed anew: {} peers, {} routes",
             wanted.trunks.peers.len(),
@@ -169,6 +193,17 @@ impl Daemon {
     }
 }
 
+/// Copies to a mixer, a recorder or a capture that was before this process lead nowhere.
+fn forget_old_taps(dataplane: &Dataplane) {
+    for report in dataplane.reports() {
+        for (id, port) in report.copies {
+            if matches!(port, MonitorPort::Mixer(_)) {
+                let _ = dataplane.remove_copy(report.at, id);
+            }
+        }
+    }
+}
+
 /// Where requests to a peer go first.
 fn first_target<M: Media>(element: &Element<M>, index: PeerIndex, peer: &Peer) -> Option<SocketAddr> {
     let by_priority = peer.targets.iter().map(|target| target.address);
@@ -182,6 +217,13 @@ fn names_view(resolution: Resolution) -> NamesView {
             let since = Timestamp::try_from(since).ok().map(shown);
             NamesView { resolved: false, since, why: Some(why) }
         }
+    }
+}
+
+fn rules(monitoring: &Monitoring) -> String {
+    match monitoring.rules.len() {
+        1 => "1 rule".into(),
+        count => format!("{count} rules"),
     }
 }
 

@@ -1,17 +1,22 @@
 //! What HTTP is told.
 
-use std::{collections::BTreeMap, path::PathBuf, rc::Rc};
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, rc::Rc};
 
 use tokio::task::JoinSet;
 use tracing::{info, warn};
-use undertone_control_core::{call::Role, element::Element, trunk::PeerIndex};
+use undertone_control_core::{audit::By, call::Role, element::Element, permission::Via, trunk::PeerIndex};
+use undertone_core::mixer::Mode;
 
 use super::Daemon;
 use crate::{
     failure::Failure,
-    http::{self, Appliance, CallsOfPeer, Measures, News, PhaseCounts, SipMeasures},
+    http::{
+        self, Appliance, CallsOfPeer, Measures, MonitorMeasures, News, PhaseCounts, RecordingMeasures, SipMeasures,
+    },
+    monitor::Monitor,
     names::{Names, Resolution},
-    protocol::{CallView, Code, PeerView, Refusal, UserView},
+    protocol::{CallView, Code, MonitorSpec, MonitorView, PeerView, RecordingSpec, RecordingView, Refusal, UserView},
+    recording::Recorded,
     sip::Sip,
 };
 
@@ -21,6 +26,12 @@ pub(super) fn start(daemon: &Rc<Daemon>, tasks: &mut JoinSet<()>) -> Result<(), 
     let news = News::new();
     if let Some(sip) = &*daemon.sip.borrow() {
         sip.set_audience(news.clone());
+    }
+    if let Some(monitor) = &*daemon.monitor.borrow() {
+        monitor.set_audience(news.clone());
+    }
+    if let Some(recorded) = &*daemon.recorded.borrow() {
+        recorded.set_audience(news.clone());
     }
     let appliance: Rc<dyn Appliance> = Rc::<Daemon>::clone(daemon);
     let address = http::start(config.listen, appliance, news, tasks)?;
@@ -50,6 +61,8 @@ impl Appliance for Daemon {
             reasons,
             tables: self.usage(),
             sip: self.sip.borrow().as_ref().map(|sip| measures(sip, &self.names)),
+            monitoring: self.monitor.borrow().as_ref().map(monitored),
+            recording: self.recorded.borrow().as_ref().map(recorded),
             storage: self.storage.borrow().as_ref().map(|storage| storage.counters()),
         }
     }
@@ -74,12 +87,67 @@ impl Appliance for Daemon {
         self.hang_up(id)
     }
 
+    fn monitors(&self) -> Result<Vec<MonitorView>, Refusal> {
+        self.monitors()
+    }
+
+    fn monitor(&self, id: &str) -> Result<MonitorView, Refusal> {
+        self.monitor(id)
+    }
+
+    fn begin_monitor(&self, spec: MonitorSpec, from: IpAddr) -> Result<MonitorView, Refusal> {
+        self.begin_monitor(spec, (Via::Api, &from.to_string()))
+    }
+
+    fn switch_monitor(&self, id: &str, mode: Mode, from: IpAddr) -> Result<MonitorView, Refusal> {
+        self.switch_monitor(id, mode, (Via::Api, &from.to_string()))
+    }
+
+    fn end_monitor(&self, id: &str, from: IpAddr) -> Result<Vec<String>, Refusal> {
+        self.end_monitor(id, (Via::Api, &from.to_string()))
+    }
+
+    fn recordings(&self) -> Result<Vec<RecordingView>, Refusal> {
+        self.recordings()
+    }
+
+    fn recording(&self, call: &str) -> Result<RecordingView, Refusal> {
+        self.recording(call)
+    }
+
+    fn begin_recording(&self, spec: RecordingSpec, from: IpAddr) -> Result<RecordingView, Refusal> {
+        self.begin_recording(&spec.call, over_http(from))
+    }
+
+    fn end_recording(&self, call: &str, from: IpAddr) -> Result<Vec<String>, Refusal> {
+        self.end_recording(call, over_http(from))
+    }
+
     fn database(&self) -> Result<PathBuf, Refusal> {
         let none = || Refusal::new(Code::Refused, "this daemon takes no calls, and keeps no records");
         let config = self.config.borrow();
         let path = self.storage.borrow().is_some().then(|| config.storage.path.clone());
         path.ok_or_else(|| none().with_way_out("add [sip], [[peer]] and [[route]], and start it again"))
     }
+}
+
+/// Somebody who asks from an address.
+fn over_http(from: IpAddr) -> By {
+    By { via: Via::Api, address: from.to_string(), ..By::node() }
+}
+
+fn monitored(monitor: &Monitor) -> MonitorMeasures {
+    let count = |mode| monitor.look(|sessions| sessions.filter(|it| it.mode == mode).count() as u64);
+    MonitorMeasures {
+        sessions: Mode::ALL.map(|mode| (mode, count(mode))),
+        counters: monitor.counters(),
+        phones: monitor.reports(),
+    }
+}
+
+fn recorded(recorded: &Recorded) -> RecordingMeasures {
+    let (counters, uncopied, missed) = recorded.counters();
+    RecordingMeasures { running: recorded.look(|running| running.count() as u64), counters, uncopied, missed }
 }
 
 fn measures(sip: &Sip, names: &Names) -> SipMeasures {

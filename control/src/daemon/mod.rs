@@ -4,14 +4,17 @@
 //! business of this process on the XDP path, and of other threads on the `io_uring` path.
 
 mod answer;
+mod audit;
 mod calls;
 mod capture;
 mod door;
 mod http;
 mod log;
+mod monitors;
 mod open;
 mod privileges;
 mod record;
+mod recordings;
 mod reload;
 mod serve;
 mod service;
@@ -33,7 +36,7 @@ pub(crate) use self::{
     log::Format as LogFormat,
     open::{check_host, read_config},
 };
-use crate::{failure::Failure, names::Names, sip::Sip, storage::Storage};
+use crate::{failure::Failure, monitor::Monitor, names::Names, recording::Recorded, sip::Sip, storage::Storage};
 
 /// What `undertone run` is told beside its configuration.
 #[derive(Clone, Debug)]
@@ -63,6 +66,10 @@ struct Daemon {
     sip: RefCell<Option<Sip>>,
     /// The DNS names of their peers.
     names: Names,
+    /// Who monitors them.
+    monitor: RefCell<Option<Monitor>>,
+    /// Which of them are recorded.
+    recorded: RefCell<Option<Recorded>>,
     /// What is written down of them.
     storage: RefCell<Option<Rc<Storage>>>,
     started: Instant,
@@ -100,6 +107,8 @@ impl Daemon {
             captures: Cell::new(0),
             sip: RefCell::default(),
             names: Names::default(),
+            monitor: RefCell::default(),
+            recorded: RefCell::default(),
             storage: RefCell::default(),
             started: Instant::now(),
         }

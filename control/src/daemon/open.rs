@@ -68,6 +68,7 @@ fn options(config: &Config) -> Options {
         mixer: MixerOptions {
             interface: media.mixer_interface.clone().unwrap_or(default.interface),
             address: media.mixer_address.unwrap_or(default.address),
+            threads: media.mixer_threads,
         },
     }
 }

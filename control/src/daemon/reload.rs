@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use tracing::{error, info, warn};
 use undertone_control_core::{
     Config, ConfigError, Step,
+    audit::By,
     config::{Extras, StaticRelay},
     reconcile,
 };
@@ -13,7 +14,9 @@ use undertone_core::{MonitorPort, PlaneError};
 use super::{Daemon, open};
 use crate::{
     failure::Failure,
+    monitor::Announcements,
     protocol::{Code, Refusal},
+    storage::Keep,
 };
 
 impl Daemon {
@@ -29,8 +32,8 @@ impl Daemon {
     }
 
     /// Reads the configuration file again. A wrong one changes nothing.
-    pub(super) fn reload(&self) -> Result<Vec<String>, Refusal> {
-        let outcome = self.try_reload();
+    pub(super) fn reload(&self, by: By) -> Result<Vec<String>, Refusal> {
+        let outcome = self.try_reload(by);
         match &outcome {
             Ok(did) => info!(changes = did.len(), "configuration read again"),
             Err(refusal) => error!(reason = refusal.error, "configuration not applied"),
@@ -38,12 +41,16 @@ impl Daemon {
         outcome
     }
 
-    fn try_reload(&self) -> Result<Vec<String>, Refusal> {
+    fn try_reload(&self, by: By) -> Result<Vec<String>, Refusal> {
         let new = open::read_config(&self.config_file).map_err(|failure| unchanged(&failure))?;
         let problems = new.needs_restart(&self.config.borrow());
         if !problems.is_empty() {
             return Err(unchanged(&Failure::of_config(&self.config_file, &ConfigError { problems })));
         }
+        if let Some(sip) = &new.sip {
+            Announcements::load(&sip.monitoring.announcements).map_err(|failure| unchanged(&failure))?;
+        }
+        self.audit_configuration(&new, by);
         self.apply(new)
     }
 
@@ -52,7 +59,7 @@ impl Daemon {
         let mut did = self.make(&before, &new.relays);
         self.apply_sip(&new, &mut did);
         if let Some(storage) = &*self.storage.borrow() {
-            storage.set_keep_days(new.storage.keep_days);
+            storage.set_keep(Keep::from(&new.storage));
         }
         *self.config.borrow_mut() = new;
         let problems = self.problems.borrow();

@@ -13,6 +13,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tracing::{debug, info, warn};
+use undertone_control_core::{audit::By, permission::Via};
 
 use super::{
     Daemon,
@@ -42,6 +43,7 @@ pub(super) fn serve(daemon: &Rc<Daemon>, door: &Door) -> Result<(), Failure> {
         let mut calls = JoinSet::new();
         daemon.start_names(&mut calls).await;
         daemon.start_sip(&mut calls)?;
+        daemon.start_audit().await;
         http::start(daemon, &mut calls)?;
         let listener = door.listen()?;
         // A task is looked at when it has something to do; what is waited for here, whenever any has.
@@ -79,7 +81,7 @@ async fn turn(daemon: Rc<Daemon>, listener: UnixListener, mut signals: Signals) 
             _ = signals.interrupt.recv() => break "SIGINT",
             _ = signals.hang_up.recv() => {
                 // What came of it is in the log.
-                let _ = reload(&daemon);
+                let _ = reload(&daemon, By::node());
             }
             () = watchdog.turn(|| daemon.is_whole()) => {}
             Some(_) = connections.join_next() => {}
@@ -101,9 +103,9 @@ async fn turn(daemon: Rc<Daemon>, listener: UnixListener, mut signals: Signals) 
     connections.shutdown().await;
 }
 
-fn reload(daemon: &Daemon) -> Result<Vec<String>, Refusal> {
+fn reload(daemon: &Daemon, by: By) -> Result<Vec<String>, Refusal> {
     service::reloading();
-    let outcome = daemon.reload();
+    let outcome = daemon.reload(by);
     service::ready();
     outcome
 }
@@ -117,6 +119,7 @@ fn refuse(stream: &UnixStream) {
 
 /// Answers requests until the client has no more, or asks for a capture, which takes the connection.
 async fn converse(daemon: Rc<Daemon>, stream: UnixStream) {
+    let by = operator(&stream);
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
     loop {
@@ -135,17 +138,23 @@ async fn converse(daemon: Rc<Daemon>, stream: UnixStream) {
                 Ok(capture) => return capture.run(read, write).await,
                 Err(refusal) => Answer::Error(refusal),
             },
-            Ok(Request::Reload) => match reload(&daemon) {
+            Ok(Request::Reload) => match reload(&daemon, by.clone()) {
                 Ok(did) => Answer::Done { did },
                 Err(refusal) => Answer::Error(refusal),
             },
-            Ok(request) => daemon.answer(&request),
+            Ok(request) => daemon.answer(&request, &by),
             Err(refusal) => Answer::Error(refusal),
         };
         if send(&mut write, &answer).await.is_err() {
             return;
         }
     }
+}
+
+/// Who is at the other end of the control socket, as the kernel knows them.
+fn operator(stream: &UnixStream) -> By {
+    let address = stream.peer_cred().map(|them| format!("uid {}", them.uid())).unwrap_or_default();
+    By { via: Via::Cli, address, ..By::node() }
 }
 
 /// Why a connection cannot go on.

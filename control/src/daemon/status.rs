@@ -47,6 +47,11 @@ impl Daemon {
                  parties through a gateway, or spread them over more nodes"
             ));
         }
+        let failing = self.storage.borrow().as_ref().and_then(|storage| storage.audit_failing());
+        problems.extend(failing.map(|since| {
+            let s = since.as_secs();
+            format!("the audit could not be written for {s} s, and nobody monitors until it can; the log says why")
+        }));
         problems
     }
 

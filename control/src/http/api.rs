@@ -17,19 +17,20 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::spawn_blocking,
 };
-use undertone_control_core::call::CallId;
+use undertone_control_core::{audit::What, call::CallId};
 
 use super::{
     counts::Counts,
     desk::Desk,
     events::News,
     follow::{self, FOLLOWERS_MAX},
-    guard, metrics,
+    guard, metrics, monitors,
     problem::Problem,
+    recordings,
 };
 use crate::{
     protocol::{PeerView, UserView},
-    storage::{Filter, Reader, StorageError},
+    storage::{AuditFilter, Filter, Reader, StorageError},
     when,
 };
 
@@ -41,7 +42,7 @@ const RECORDS_MAX: usize = 10_000;
 const READERS_MAX: usize = 2;
 
 const PATHS: &str = "there are /healthz, /readyz, /metrics, and below /api/v1: /calls, /calls/ID, /peers, /users, \
-    /records, /records/ID, /events";
+    /monitors, /monitors/ID, /recordings, /recordings/CALL, /records, /records/ID, /audit, /audit/head, /events";
 
 /// What handlers have.
 #[derive(Clone, Debug)]
@@ -76,8 +77,14 @@ pub(super) fn router(state: State, is_loopback: bool) -> Router {
         .route("/api/v1/calls/{id}", get(call).delete(hang_up))
         .route("/api/v1/peers", get(peers))
         .route("/api/v1/users", get(users))
+        .route("/api/v1/monitors", get(monitors::list).post(monitors::begin))
+        .route("/api/v1/monitors/{id}", get(monitors::show).patch(monitors::change).delete(monitors::end))
+        .route("/api/v1/recordings", get(recordings::list).post(recordings::begin))
+        .route("/api/v1/recordings/{call}", get(recordings::show).delete(recordings::end))
         .route("/api/v1/records", get(records))
         .route("/api/v1/records/{id}", get(record))
+        .route("/api/v1/audit", get(audit))
+        .route("/api/v1/audit/head", get(audit_head))
         .route("/api/v1/events", get(follow::events))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
@@ -148,19 +155,27 @@ struct Wanted {
 
 impl Wanted {
     fn filter(self) -> Result<Filter, Problem> {
-        let time = |key: &str, text: Option<String>| -> Result<Option<Timestamp>, Problem> {
-            let wrong = |way_out| Problem::new(StatusCode::BAD_REQUEST, format!("`{key}` is no time"), way_out);
-            text.map(|text| when::time(&text)).transpose().map_err(wrong)
-        };
-        let limit = self.limit.unwrap_or(RECORDS_DEFAULT);
-        if limit > RECORDS_MAX {
-            let error = format!("an answer has at most {RECORDS_MAX} records");
-            let way_out = "ask for less, and for the rest with `until`; `undertone records` exports all";
-            return Err(Problem::new(StatusCode::BAD_REQUEST, error, way_out));
-        }
+        let limit = limit(self.limit, "records", "until", "`undertone records` exports all")?;
         let (since, until) = (time("since", self.since)?, time("until", self.until)?);
         Ok(Filter { since, until, number: self.number, peer: self.peer, limit: Some(limit) })
     }
+}
+
+/// The time of a parameter.
+fn time(key: &str, text: Option<String>) -> Result<Option<Timestamp>, Problem> {
+    let wrong = |way_out| Problem::new(StatusCode::BAD_REQUEST, format!("`{key}` is no time"), way_out);
+    text.map(|text| when::time(&text)).transpose().map_err(wrong)
+}
+
+/// How many an answer has, of what; the parameter `next` asks for the rest, and `all` says where there is more.
+fn limit(wanted: Option<usize>, of: &str, next: &str, all: &str) -> Result<usize, Problem> {
+    let limit = wanted.unwrap_or(RECORDS_DEFAULT);
+    if limit > RECORDS_MAX {
+        let error = format!("an answer has at most {RECORDS_MAX} {of}");
+        let way_out = format!("ask for less, and for the rest with `{next}`; {all}");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, error, way_out));
+    }
+    Ok(limit)
 }
 
 async fn records(
@@ -196,6 +211,80 @@ async fn record(Asked(state): Asked<State>, Path(id): Path<String>) -> Result<Re
     .await
 }
 
+/// Which rows of the audit: as `undertone audit list` takes them.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WantedAudit {
+    since: Option<String>,
+    until: Option<String>,
+    who: Option<String>,
+    user: Option<String>,
+    extension: Option<String>,
+    what: Option<String>,
+    call: Option<String>,
+    session: Option<String>,
+    before: Option<u64>,
+    limit: Option<usize>,
+}
+
+impl WantedAudit {
+    fn filter(self) -> Result<AuditFilter, Problem> {
+        Ok(AuditFilter {
+            since: time("since", self.since)?,
+            until: time("until", self.until)?,
+            who: self.who,
+            user: self.user,
+            extension: self.extension,
+            what: self.what.map(kind).transpose()?,
+            call: self.call,
+            session: self.session,
+            before: self.before,
+            limit: Some(limit(self.limit, "rows", "before", "`undertone audit export` exports all")?),
+            oldest_first: false,
+        })
+    }
+}
+
+/// A kind of rows that there is.
+fn kind(what: String) -> Result<String, Problem> {
+    let kinds = What::ALL.map(What::key);
+    let wrong = || {
+        let error = format!("there are no rows of the kind {}", what.chars().take(40).collect::<String>());
+        Problem::new(StatusCode::BAD_REQUEST, error, format!("the kinds are {}", kinds.join(", ")))
+    };
+    if kinds.contains(&what.as_str()) { Ok(what) } else { Err(wrong()) }
+}
+
+async fn audit(
+    Asked(state): Asked<State>,
+    wanted: Result<Query<WantedAudit>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let wrong = |rejection: QueryRejection| {
+        let way_out = "the parameters are since, until, who, user, extension, what, call, session, before and limit, each at most once";
+        Problem::new(StatusCode::BAD_REQUEST, rejection.body_text(), way_out)
+    };
+    let Query(wanted) = wanted.map_err(wrong)?;
+    let filter = wanted.filter()?;
+    let database = state.desk.ask(|appliance| appliance.database()).await??;
+    let permit = state.reader().await?;
+    written(move || {
+        let _permit = permit;
+        Reader::open(&database)?.audit(filter).collect::<Result<Vec<_>, _>>().map_err(Problem::from)
+    })
+    .await
+}
+
+/// The end of the audit, to be kept elsewhere.
+async fn audit_head(Asked(state): Asked<State>) -> Result<Response, Problem> {
+    let database = state.desk.ask(|appliance| appliance.database()).await??;
+    let permit = state.reader().await?;
+    written(move || {
+        let _permit = permit;
+        Ok(json!({ "head": Reader::open(&database)?.audit_head()? }))
+    })
+    .await
+}
+
 async fn unknown_path(uri: Uri) -> Problem {
     // What was asked for may be anything, and long.
     let path: String = uri.path().chars().take(80).collect();
@@ -204,7 +293,10 @@ async fn unknown_path(uri: Uri) -> Problem {
 
 async fn unknown_method(method: Method, uri: Uri) -> Problem {
     let error = format!("{method} is not taken at {}", uri.path());
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, error, "use GET; a call is ended by DELETE of /api/v1/calls/ID")
+    let way_out = "use GET; a call is ended by DELETE of /api/v1/calls/ID. A monitor session begins by POST to /api/v1/monitors, \
+                   and PATCH and DELETE of /api/v1/monitors/ID change its mode and end it; a recording by POST to \
+                   /api/v1/recordings, and DELETE of /api/v1/recordings/CALL ends it";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, error, way_out)
 }
 
 /// An answer that takes long to find, or to write down.

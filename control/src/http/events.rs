@@ -7,13 +7,18 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::broadcast;
 use undertone_control_core::{
+    audit,
     call::{CallId, Phase, Record},
     element::Event,
+    recording::{Recording, Told},
     trunk::PeerIndex,
 };
+use undertone_core::mixer::Mode;
 
 use crate::{
-    protocol::{CallView, PeerView},
+    monitor,
+    protocol::{CallView, MonitorView, PeerView, RecordingView, SupervisorView},
+    recording,
     sip::{Audience, Sip, now},
     storage::{PastCall, shown},
 };
@@ -41,7 +46,7 @@ pub(super) struct Item {
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub(super) enum What {
     /// How things stand when somebody begins to follow: everything else comes after it.
-    Snapshot { calls: Vec<CallView>, peers: Vec<PeerView> },
+    Snapshot { calls: Vec<CallView>, peers: Vec<PeerView>, monitors: Vec<MonitorView>, recordings: Vec<RecordingView> },
     /// A call has begun. `call` is null when it ended in the same moment, as one that no peer has room for.
     CallBegun { id: String, call: Option<CallView> },
     /// Its callee rings.
@@ -56,6 +61,34 @@ pub(super) enum What {
     CallRefused { peer: String, dialled: String, status: u16, why: String },
     /// Media of a call cannot be relayed.
     MediaFailed { id: String, why: String },
+    /// A monitor session has begun. `monitor` is null when it ended in the same moment.
+    MonitorStarted { id: String, monitor: Option<MonitorView> },
+    /// The supervisor's phone is connected.
+    MonitorUp { id: String, monitor: MonitorView },
+    /// The session is in another mode.
+    MonitorMode { id: String, monitor: Option<MonitorView> },
+    /// It goes on with another call, or waits for one.
+    MonitorCall { id: String, monitor: Option<MonitorView> },
+    /// It is over.
+    MonitorEnded { id: String, supervisor: SupervisorView, extension: String, reason: String },
+    /// A session, or a change of one, was refused: `id` is null where there is none. `reason` is the one in the audit.
+    MonitorRefused {
+        id: Option<String>,
+        supervisor: SupervisorView,
+        extension: String,
+        mode: Option<&'static str>,
+        reason: String,
+    },
+    /// A call is recorded from now on. `id` is the call's, as of those that follow.
+    RecordingStarted { id: String, recording: RecordingView },
+    /// Its streams are others: of another codec, or at other ports.
+    RecordingChanged { id: String, recording: RecordingView },
+    /// Its file is not written any more. The call goes on, and so do copies to a recorder of the operator's.
+    RecordingFailed { id: String, recording: RecordingView, reason: &'static str },
+    /// It is over, and its file whole.
+    RecordingEnded { id: String, recording: RecordingView, reason: &'static str },
+    /// A call is not recorded that was to be.
+    RecordingRefused { id: String, reason: &'static str },
     /// A peer answers again.
     PeerUp { peer: String },
     /// A peer does not answer.
@@ -111,6 +144,65 @@ impl Audience for News {
             self.tell(What::CallEnded { id: record.id.to_string(), record: PastCall::new(record, at) });
         }
     }
+}
+
+impl monitor::Audience for News {
+    fn written(&self, event: &audit::Event, session: Option<MonitorView>) {
+        if self.has_followers()
+            && let Some(what) = monitored(event, session)
+        {
+            self.tell(what);
+        }
+    }
+
+    fn connected(&self, session: MonitorView) {
+        if self.has_followers() {
+            self.tell(What::MonitorUp { id: session.id.clone(), monitor: session });
+        }
+    }
+}
+
+impl recording::Audience for News {
+    fn told(&self, told: &Told, view: &dyn Fn(&Recording) -> RecordingView) {
+        if !self.has_followers() {
+            return;
+        }
+        let view = |recording: &Recording| (recording.call.to_string(), view(recording));
+        self.tell(match told {
+            Told::Started(recording) => {
+                let (id, recording) = view(recording);
+                What::RecordingStarted { id, recording }
+            }
+            Told::Changed(recording) => {
+                let (id, recording) = view(recording);
+                What::RecordingChanged { id, recording }
+            }
+            Told::Failed(recording, fault) => {
+                let (id, recording) = view(recording);
+                What::RecordingFailed { id, recording, reason: fault.key() }
+            }
+            Told::Ended(recording, reason) => {
+                let (id, recording) = view(recording);
+                What::RecordingEnded { id, recording, reason }
+            }
+            Told::Refused(call, refusal) => What::RecordingRefused { id: call.to_string(), reason: refusal.key() },
+        });
+    }
+}
+
+/// What followers are told of a row of the audit, where they are.
+fn monitored(event: &audit::Event, monitor: Option<MonitorView>) -> Option<What> {
+    let id = event.session.map(|id| id.to_string());
+    let (supervisor, extension) = (SupervisorView::from(&event.by), event.on.extension.clone());
+    let (mode, reason) = (event.mode.map(Mode::key), event.reason.clone());
+    Some(match event.what {
+        audit::What::SessionStarted => What::MonitorStarted { id: id?, monitor },
+        audit::What::ModeChanged | audit::What::RightsWithdrawn => What::MonitorMode { id: id?, monitor },
+        audit::What::CallChanged => What::MonitorCall { id: id?, monitor },
+        audit::What::SessionEnded => What::MonitorEnded { id: id?, supervisor, extension, reason },
+        audit::What::Refused => What::MonitorRefused { id, supervisor, extension, mode, reason },
+        _ => return None,
+    })
 }
 
 fn what(sip: &Sip, event: &Event) -> What {

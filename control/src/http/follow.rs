@@ -63,10 +63,16 @@ pub(super) async fn events(
     // Nothing happens between the look at the calls and the first event: both are taken in one go.
     let news = state.news.clone();
     let begin = move |appliance: &dyn Appliance| -> Result<_, Refusal> {
-        Ok((news.follow(), appliance.calls()?, appliance.peers()?))
+        // A node that cannot monitor has no sessions.
+        let (monitors, recordings) = (appliance.monitors(), appliance.recordings());
+        let (monitors, recordings) = (monitors.unwrap_or_default(), recordings.unwrap_or_default());
+        Ok((
+            news.follow(),
+            What::Snapshot { calls: appliance.calls()?, peers: appliance.peers()?, monitors, recordings },
+        ))
     };
-    let (news, calls, peers) = state.desk.ask(begin).await??;
-    let snapshot = api::aside(move || text(&Item::now(What::Snapshot { calls, peers }))).await?;
+    let (news, snapshot) = state.desk.ask(begin).await??;
+    let snapshot = api::aside(move || text(&Item::now(snapshot))).await?;
     let upgrade = upgrade.max_message_size(MESSAGE_BYTES_MAX).max_frame_size(MESSAGE_BYTES_MAX);
     Ok(upgrade.on_upgrade(move |socket| follow(socket, snapshot, news, state.counts, permit)))
 }

@@ -6,7 +6,7 @@ use axum::{
     body::HttpBody as _,
     extract::{Request, State},
     http::{
-        HeaderMap, HeaderValue, StatusCode,
+        HeaderMap, HeaderValue, Method, StatusCode,
         header::{CACHE_CONTROL, HOST, ORIGIN, X_CONTENT_TYPE_OPTIONS},
     },
     middleware::Next,
@@ -15,15 +15,15 @@ use axum::{
 
 use super::problem::Problem;
 
-/// Lets a request through that is none of another web page's, and has no body: nothing here takes one.
+/// Lets a request through that is none of another web page's, and has no body where nothing takes one.
 pub(super) async fn guard(State(is_loopback): State<bool>, request: Request, next: Next) -> Response {
     let mut response = if is_foreign(request.headers(), is_loopback) {
         let way_out = "name the address itself or localhost, and leave the Origin header out";
         Problem::new(StatusCode::FORBIDDEN, "this request comes from a web page of another site", way_out)
             .into_response()
-    } else if !request.body().is_end_stream() {
+    } else if !request.body().is_end_stream() && ![Method::POST, Method::PATCH].contains(request.method()) {
         let way_out = "send it without one";
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "no request here has a body", way_out).into_response()
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "this request has no body", way_out).into_response()
     } else {
         next.run(request).await
     };

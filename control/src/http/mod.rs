@@ -8,28 +8,36 @@
 //! others, which a browser on this host would let in.
 
 mod api;
+mod body;
 mod counts;
 mod desk;
 mod events;
 mod follow;
 mod guard;
 mod metrics;
+mod monitors;
 mod problem;
+mod recordings;
 mod server;
 #[cfg(test)]
 mod tests;
 
-use std::{net::SocketAddr, path::PathBuf, rc::Rc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    rc::Rc,
+};
 
 use tokio::task::JoinSet;
+use undertone_core::mixer::Mode;
 
 pub(crate) use self::{
     events::News,
-    metrics::{CallsOfPeer, Measures, PhaseCounts, SipMeasures},
+    metrics::{CallsOfPeer, Measures, MonitorMeasures, PhaseCounts, RecordingMeasures, SipMeasures},
 };
 use crate::{
     failure::Failure,
-    protocol::{CallView, PeerView, Refusal, UserView},
+    protocol::{CallView, MonitorSpec, MonitorView, PeerView, RecordingSpec, RecordingView, Refusal, UserView},
 };
 
 /// What can be asked of the daemon. Each is answered at once.
@@ -54,6 +62,34 @@ pub(crate) trait Appliance {
 
     /// Ends a call. Says what was done.
     fn hang_up(&self, id: &str) -> Result<Vec<String>, Refusal>;
+
+    /// The monitor sessions that there are, the oldest first.
+    fn monitors(&self) -> Result<Vec<MonitorView>, Refusal>;
+
+    /// One of them.
+    fn monitor(&self, id: &str) -> Result<MonitorView, Refusal>;
+
+    /// Has a supervisor called, who is to monitor an extension. The session has its name at once. `from` is, here and below, the
+    /// address of who asks.
+    fn begin_monitor(&self, spec: MonitorSpec, from: IpAddr) -> Result<MonitorView, Refusal>;
+
+    /// Gives one of them another mode.
+    fn switch_monitor(&self, id: &str, mode: Mode, from: IpAddr) -> Result<MonitorView, Refusal>;
+
+    /// Ends one of them. Says what was done.
+    fn end_monitor(&self, id: &str, from: IpAddr) -> Result<Vec<String>, Refusal>;
+
+    /// The recordings that run, the oldest first.
+    fn recordings(&self) -> Result<Vec<RecordingView>, Refusal>;
+
+    /// One of them, by its call.
+    fn recording(&self, call: &str) -> Result<RecordingView, Refusal>;
+
+    /// Records a call.
+    fn begin_recording(&self, spec: RecordingSpec, from: IpAddr) -> Result<RecordingView, Refusal>;
+
+    /// Ends the recording of a call. Says what was done.
+    fn end_recording(&self, call: &str, from: IpAddr) -> Result<Vec<String>, Refusal>;
 
     /// The database of call records.
     fn database(&self) -> Result<PathBuf, Refusal>;

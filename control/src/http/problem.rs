@@ -41,9 +41,11 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let status = match refusal.code {
             Code::BadRequest | Code::OtherVersion => StatusCode::BAD_REQUEST,
+            Code::Forbidden => StatusCode::FORBIDDEN,
             Code::NotFound => StatusCode::NOT_FOUND,
             Code::Refused | Code::Configuration => StatusCode::CONFLICT,
             Code::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Code::TooMany => StatusCode::TOO_MANY_REQUESTS,
         };
         Self::new(status, refusal.error, refusal.way_out.unwrap_or_default())
     }

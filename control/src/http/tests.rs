@@ -3,7 +3,7 @@
 use std::{
     cell::RefCell,
     io::{Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
+    net::{IpAddr, SocketAddr, TcpStream},
     path::PathBuf,
     rc::Rc,
     time::Duration,
@@ -11,12 +11,16 @@ use std::{
 
 use tokio::task::{JoinSet, LocalSet, spawn_blocking};
 use tungstenite::{Message, protocol::CloseFrame};
+use undertone_control_core::{permission::Denial, recording};
+use undertone_core::mixer::Mode;
 
 use super::{
     Appliance, Measures, News,
     events::{QUEUE, What},
 };
-use crate::protocol::{CallView, Code, PeerView, Refusal, UserView};
+use crate::protocol::{
+    CallView, Code, MonitorSpec, MonitorView, PeerView, RecordingSpec, RecordingView, Refusal, UserView, not_recorded,
+};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -48,6 +52,8 @@ impl Appliance for MadeUp {
             reasons: Vec::new(),
             tables: Vec::new(),
             sip: None,
+            monitoring: None,
+            recording: None,
             storage: None,
         }
     }
@@ -70,6 +76,42 @@ impl Appliance for MadeUp {
 
     fn hang_up(&self, id: &str) -> Result<Vec<String>, Refusal> {
         self.call(id).map(|_| Vec::new())
+    }
+
+    fn monitors(&self) -> Result<Vec<MonitorView>, Refusal> {
+        self.sip(Vec::new())
+    }
+
+    fn monitor(&self, id: &str) -> Result<MonitorView, Refusal> {
+        Err(Refusal::new(Code::NotFound, format!("there is no monitor session {id}")))
+    }
+
+    fn begin_monitor(&self, _: MonitorSpec, _: IpAddr) -> Result<MonitorView, Refusal> {
+        Err(Denial::NoRule.into())
+    }
+
+    fn switch_monitor(&self, id: &str, mode: Mode, _: IpAddr) -> Result<MonitorView, Refusal> {
+        if mode == Mode::Barge { Err(Denial::ModeNotPermitted.into()) } else { self.monitor(id) }
+    }
+
+    fn end_monitor(&self, id: &str, from: IpAddr) -> Result<Vec<String>, Refusal> {
+        self.monitor(id).map(|_| vec![format!("asked from {from}")])
+    }
+
+    fn recordings(&self) -> Result<Vec<RecordingView>, Refusal> {
+        self.sip(Vec::new())
+    }
+
+    fn recording(&self, call: &str) -> Result<RecordingView, Refusal> {
+        Err(not_recorded(call))
+    }
+
+    fn begin_recording(&self, _: RecordingSpec, _: IpAddr) -> Result<RecordingView, Refusal> {
+        Err(recording::Refusal::Emergency.into())
+    }
+
+    fn end_recording(&self, call: &str, _: IpAddr) -> Result<Vec<String>, Refusal> {
+        self.recording(call).map(|_| Vec::new())
     }
 
     fn database(&self) -> Result<PathBuf, Refusal> {
@@ -138,6 +180,11 @@ fn whatever_cannot_be_served_is_told_with_the_way_out() {
             ("DELETE /api/v1/calls", 405, "DELETE is not taken at /api/v1/calls"),
             ("GET /api/v1/calls", 409, "this daemon takes no calls"),
             ("GET /api/v1/users", 409, "this daemon takes no calls"),
+            ("GET /api/v1/monitors", 409, "this daemon takes no calls"),
+            ("GET /api/v1/monitors/x", 404, "there is no monitor session x"),
+            ("DELETE /api/v1/monitors/x", 404, "there is no monitor session x"),
+            ("PUT /api/v1/monitors/x", 405, "PUT is not taken at /api/v1/monitors/x"),
+            ("PATCH /api/v1/monitors/x", 415, "does not say that it is JSON"),
             ("GET /api/v1/calls/x", 404, "there is no call x"),
             ("DELETE /api/v1/calls/x", 404, "there is no call x"),
             ("GET /api/v1/records/x", 404, "there is no record of a call x"),
@@ -155,6 +202,30 @@ fn whatever_cannot_be_served_is_told_with_the_way_out() {
                 "{request}: {body}"
             );
             assert!(json["try"].is_string(), "{request}: {body}");
+        }
+    });
+}
+
+#[test]
+fn what_stands_in_a_body_is_read_or_told_what_is_wrong_with_it() {
+    with_server(Rc::default(), |address, _| async move {
+        let long = format!("{{\"mode\":\"{}\"}}", "x".repeat(5000));
+        for (kind, body, status, told) in [
+            ("application/json", r#"{"mode":"barge"}"#, "403", "the rules that permit it are for other modes"),
+            ("application/json; charset=utf-8", r#"{"mode":"listen"}"#, "404", "there is no monitor session x"),
+            ("text/plain", r#"{"mode":"listen"}"#, "415", "does not say that it is JSON"),
+            ("application/json", r#"{"mode":"loud"}"#, "400", "is not a mode: it is"),
+            ("application/json", r#"{"mode":"listen","x":1}"#, "400", "unknown field"),
+            ("application/json", "{", "400", "EOF"),
+            ("application/json", &long, "413", "more than 4096 bytes"),
+        ] {
+            let request = format!(
+                "PATCH /api/v1/monitors/x HTTP/1.1\r\nHost: {address}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\
+                 Connection: close\r\n\r\n{body}",
+                body.len()
+            );
+            let answer = say(address, request).await;
+            assert!(answer.get(9..12) == Some(status) && answer.contains(told), "{body}: {answer}");
         }
     });
 }
@@ -221,6 +292,26 @@ fn one_connection_too_many_is_told_and_the_others_go_on() {
             assert_eq!(&answer, b"HTTP/1.1 200");
         });
         open.await.expect("no failure");
+    });
+}
+
+#[test]
+fn what_cannot_be_asked_of_the_audit_is_told() {
+    with_server(Rc::new(MadeUp { has_sip: true, ..MadeUp::default() }), |address, _| async move {
+        for (query, status, told) in [
+            ("?since=yesterday", 400, "`since` is no time"),
+            ("?limit=10001", 400, "an answer has at most 10000 rows"),
+            (
+                "?number=1",
+                400,
+                "the parameters are since, until, who, user, extension, what, call, session, before and limit",
+            ),
+            ("?user=a&user=b", 400, "each at most once"),
+            ("", 503, "is not there"),
+        ] {
+            let (was, body) = ask(address, &format!("GET /api/v1/audit{query}")).await;
+            assert!(was == status && body.contains(told), "{query}: {was} {body}");
+        }
     });
 }
 

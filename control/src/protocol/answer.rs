@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{CallView, PeerView, Status, Stream, UserView, VERSION};
+use super::{CallView, MonitorView, PeerView, RecordingView, Status, Stream, UserView, VERSION};
 
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,6 +26,10 @@ pub(crate) enum Answer {
     Peers(Vec<PeerView>),
     /// To [`Request::Users`](super::Request::Users).
     Users(Vec<UserView>),
+    /// To [`Request::Monitors`](super::Request::Monitors).
+    Monitors(Vec<MonitorView>),
+    /// To [`Request::Recordings`](super::Request::Recordings) and [`Request::Record`](super::Request::Record).
+    Recordings(Vec<RecordingView>),
     /// To [`Request::Capture`](super::Request::Capture): a pcap file follows.
     Capture {
         /// The media ports that are listened to.
@@ -55,14 +59,18 @@ pub(crate) enum Code {
     BadRequest,
     /// A request of another version.
     OtherVersion,
-    /// No such stream or copy.
+    /// No such stream, copy, call or session.
     NotFound,
+    /// Somebody may not do it.
+    Forbidden,
     /// The data plane refuses.
     Refused,
     /// The configuration is wrong.
     Configuration,
     /// Too much at once.
     Busy,
+    /// Too often.
+    TooMany,
 }
 
 impl Refusal {

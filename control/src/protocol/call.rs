@@ -123,7 +123,7 @@ impl PartyView {
             name: leg.party.name.clone(),
             user: leg.party.user.clone(),
             private: leg.party.is_private,
-            source: leg.party.source.clone(),
+            source: leg.party.source.as_ref().map(ToString::to_string).unwrap_or_default(),
         }
     }
 }

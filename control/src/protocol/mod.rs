@@ -11,7 +11,9 @@
 
 mod answer;
 mod call;
+mod monitor;
 mod port;
+mod recording;
 mod relay;
 mod request;
 mod status;
@@ -21,18 +23,21 @@ mod tests;
 mod user;
 mod words;
 
-#[cfg(test)]
-pub(crate) use self::stream::CopyOf;
 pub(crate) use self::{
     answer::{Answer, Code, Refusal, decode_answer, encode_answer},
     call::{CallView, NamesView, PartyView, PeerView, side},
+    monitor::{MonitorSpec, MonitorView, PhoneView, SupervisorView},
     port::PortName,
+    recording::{RecordedStream, RecordingSpec, RecordingView, not_recorded, recorded_call},
     relay::{EndSpec, ExtrasSpec, RelaySpec},
     request::{Request, decode_request, encode_request},
     status::{Adoption, InterfaceStatus, ReasonCount, Status, Usage},
     stream::Stream,
     user::UserView,
+    words::named,
 };
+#[cfg(test)]
+pub(crate) use self::{recording::FileView, stream::CopyOf};
 
 /// The version of everything in this module. A change that an older side would misread counts it up.
 pub(crate) const VERSION: u64 = 1;

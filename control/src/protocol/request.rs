@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use undertone_core::mixer::Mode;
 
-use super::{Code, PortName, Refusal, RelaySpec, VERSION};
+use super::{Code, MonitorSpec, PortName, RecordingSpec, Refusal, RelaySpec, VERSION, words};
 
 /// A request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +74,38 @@ pub(crate) enum Request {
     /// End a call.
     HangUp {
         /// Its name.
+        call: String,
+    },
+    /// The monitor sessions.
+    Monitors,
+    /// Have a supervisor called, who is to monitor an extension.
+    Monitor {
+        /// Who, and whom.
+        monitor: MonitorSpec,
+    },
+    /// Give a monitor session another mode.
+    SwitchMonitor {
+        /// Its name.
+        monitor: String,
+        /// The mode.
+        #[serde(with = "words::named")]
+        mode: Mode,
+    },
+    /// End a monitor session.
+    EndMonitor {
+        /// Its name.
+        monitor: String,
+    },
+    /// The recordings that run.
+    Recordings,
+    /// Record a call.
+    Record {
+        /// Which.
+        recording: RecordingSpec,
+    },
+    /// End the recording of a call.
+    EndRecording {
+        /// The name of the call.
         call: String,
     },
     /// Take no new calls, or take them again.

@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 
-use undertone_core::{Clock, CopyId, Dscp, Kind, MonitorPort, Policy, StreamReport};
+use undertone_core::{Clock, CopyId, Dscp, Kind, MonitorPort, Policy, StreamReport, mixer::Mode};
 use undertone_dataplane::Statistics;
 
 use super::*;
@@ -25,6 +25,11 @@ fn relay() -> RelaySpec {
     }
 }
 
+fn monitor_spec() -> MonitorSpec {
+    let (extension, supervisor, peer) = ("100".into(), "200".into(), Some("pbx".into()));
+    MonitorSpec { extension, supervisor, mode: Mode::WhisperToAgent, peer, auto_answer: true }
+}
+
 fn requests() -> Vec<Request> {
     let port = PortName { ip: None, port: 20_000 };
     let exact = PortName::from(socket("[2001:db8::10]:20002"));
@@ -43,6 +48,13 @@ fn requests() -> Vec<Request> {
         Request::Peers,
         Request::Users,
         Request::HangUp { call: "00c0ffee00c0ffee".into() },
+        Request::Monitors,
+        Request::Monitor { monitor: monitor_spec() },
+        Request::SwitchMonitor { monitor: "0190".into(), mode: Mode::WhisperToCaller },
+        Request::EndMonitor { monitor: "0190".into() },
+        Request::Recordings,
+        Request::Record { recording: RecordingSpec { call: "100".into() } },
+        Request::EndRecording { call: "00c0ffee00c0ffee".into() },
         Request::Drain { on: true },
         Request::Reload,
         Request::Capture { port, both: true },
@@ -151,6 +163,7 @@ fn report() -> StreamReport {
         clock: Clock::Hz8000,
         forward: true,
         divert: false,
+        sequence_offset: 0,
         copies: vec![
             (CopyId(1), MonitorPort::Network(socket("203.0.113.5:9000"))),
             (CopyId(2), MonitorPort::Mixer(5004)),

@@ -1,15 +1,15 @@
 //! Values that stand in JSON as their names, for `#[serde(with = …)]`.
 
 /// A [`Named`](undertone_control_core::names::Named) value.
-pub(super) mod named {
+pub(crate) mod named {
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
     use undertone_control_core::names::Named;
 
-    pub(in crate::protocol) fn serialize<T: Named, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<T: Named, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(value.name())
     }
 
-    pub(in crate::protocol) fn deserialize<'d, T: Named, D: Deserializer<'d>>(deserializer: D) -> Result<T, D::Error> {
+    pub(crate) fn deserialize<'d, T: Named, D: Deserializer<'d>>(deserializer: D) -> Result<T, D::Error> {
         let name = String::deserialize(deserializer)?;
         T::from_name(&name)
             .ok_or_else(|| D::Error::custom(format!("\"{name}\" is not {}: it is {}", T::WHAT, T::all_names())))

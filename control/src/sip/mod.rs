@@ -7,6 +7,7 @@
 mod ledger;
 mod media;
 mod streams;
+mod switchboard;
 mod tls;
 mod udp;
 
@@ -21,7 +22,7 @@ use std::{
 
 use tokio::{
     sync::Notify,
-    task::JoinSet,
+    task::{JoinSet, yield_now},
     time::{Instant, sleep_until},
 };
 use tracing::{debug, info, warn};
@@ -36,18 +37,22 @@ use undertone_control_core::{
     },
     time::Nanos,
     trunk::{Peer, Trunks},
+    ua::UaId,
 };
 use undertone_dataplane::{Dataplane, monotonic_ns};
 
 pub(crate) use self::{
     ledger::{Book, take_up},
+    switchboard::{Switchboard, Witness},
     tls::Identity,
 };
-use self::{media::DataplaneMedia, streams::Streams, udp::Datagrams};
+use self::{media::DataplaneMedia, streams::Streams, switchboard::Nobody, udp::Datagrams};
 use crate::failure::Failure;
 
 /// Timers are late by as much, so that those of many calls share a turn of the thread: the shortest is 500 ms.
 const BEAT_NS: u64 = 10_000_000;
+/// How long timers wait while datagrams are read that came before: longer than it takes to read a full buffer.
+const CATCHING_UP_MAX: Duration = Duration::from_secs(4);
 
 /// The element and its sockets. A handle.
 #[derive(Clone)]
@@ -65,6 +70,8 @@ struct Shared {
     armed: Cell<Nanos>,
     ledger: RefCell<Option<Box<dyn Ledger>>>,
     audience: RefCell<Option<Box<dyn Audience>>>,
+    switchboard: RefCell<Rc<dyn Switchboard>>,
+    witnesses: RefCell<Vec<Rc<dyn Witness>>>,
 }
 
 /// Who writes down what calls are and were.
@@ -115,6 +122,8 @@ impl Sip {
             armed: Cell::new(Nanos(u64::MAX)),
             ledger: RefCell::default(),
             audience: RefCell::default(),
+            switchboard: RefCell::new(Rc::new(Nobody)),
+            witnesses: RefCell::default(),
         };
         let sip = Self { shared: Rc::new(shared) };
         for number in 0..sip.shared.datagrams.len() {
@@ -146,6 +155,16 @@ impl Sip {
         *self.shared.audience.borrow_mut() = Some(Box::new(audience));
     }
 
+    /// Gives the calls of our own to somebody from now on.
+    pub(crate) fn set_switchboard(&self, switchboard: impl Switchboard + 'static) {
+        *self.shared.switchboard.borrow_mut() = Rc::new(switchboard);
+    }
+
+    /// Tells somebody of calls between peers from now on.
+    pub(crate) fn add_witness(&self, witness: impl Witness + 'static) {
+        self.shared.witnesses.borrow_mut().push(Rc::new(witness));
+    }
+
     /// Looks at the element.
     pub(crate) fn with<T>(&self, look: impl FnOnce(&Element<DataplaneMedia>) -> T) -> T {
         look(&self.shared.element.borrow())
@@ -161,6 +180,8 @@ impl Sip {
                 Some(Output::Event(event)) => self.tell(&event),
                 Some(Output::Keep(call)) => self.keep(call),
                 Some(Output::Ended(record)) => self.ended(&record),
+                Some(Output::Ua(event)) => self.switchboard().happened(self, &event),
+                Some(Output::KeepUa(id)) => self.keep_ua(id),
                 None => break,
             }
         }
@@ -230,27 +251,14 @@ impl Sip {
 
     fn ended(&self, record: &Record) {
         let at = SystemTime::now();
-        let by = record.cause.by.map_or("us", undertone_control_core::call::Role::key);
-        let (status, seconds) = (record.cause.status, record.lasted_ns as f64 / 1e9);
-        let [caller, callee] = &record.peers;
-        let cause = &record.cause.text;
-        macro_rules! say {
-            ($level:ident) => {
-                $level!(call = %record.id, caller, callee, dialled = record.dialled, status, cause, by, seconds, "call ended")
-            };
-        }
-        // What parties do is in the records; what we do to them is for operators to see.
-        if record.cause.by.is_none() {
-            say!(info);
-        } else {
-            say!(debug);
-        }
+        log_end(record);
         if let Some(ledger) = self.shared.ledger.borrow_mut().as_mut() {
             ledger.ended(record, at);
         }
         if let Some(audience) = &*self.shared.audience.borrow() {
             audience.ended(record, at);
         }
+        self.call_changed(record.id);
     }
 
     fn keep(&self, call: CallId) {
@@ -258,6 +266,25 @@ impl Sip {
         if let Some(ledger) = self.shared.ledger.borrow_mut().as_mut() {
             ledger.keep(&snapshot);
         }
+        self.call_changed(call);
+    }
+
+    fn call_changed(&self, call: CallId) {
+        self.switchboard().call_changed(self, call);
+        // They may do something about it.
+        let witnesses = self.shared.witnesses.borrow().clone();
+        for witness in witnesses {
+            witness.call_changed(self, call);
+        }
+    }
+
+    /// Who has the calls of our own. It may take other ones while it is told of one.
+    fn switchboard(&self) -> Rc<dyn Switchboard> {
+        Rc::clone(&self.shared.switchboard.borrow())
+    }
+
+    fn keep_ua(&self, id: UaId) {
+        self.switchboard().keep(self, id);
     }
 
     /// Ends a call, from our side.
@@ -270,6 +297,19 @@ impl Sip {
     }
 }
 
+/// What parties do is in the records; what we do to them is for operators to see.
+fn log_end(record: &Record) {
+    let Record { id, dialled, peers: [caller, callee], cause, .. } = record;
+    let Cause { status, text, by } = cause;
+    let seconds = record.lasted_ns as f64 / 1e9;
+    match by {
+        None => info!(call = %id, caller, callee, dialled, status, cause = text, seconds, "call ended by us"),
+        Some(by) => {
+            debug!(call = %id, caller, callee, dialled, status, cause = text, seconds, by = by.key(), "call ended");
+        }
+    }
+}
+
 /// Looks at the element when its time has come.
 async fn keep_time(sip: Sip) {
     loop {
@@ -279,8 +319,25 @@ async fn keep_time(sip: Sip) {
         // A timer cannot be set to the end of time.
         let wait = wait.min(Duration::from_secs(3600));
         tokio::select! {
-            () = sleep_until(Instant::now() + wait) => sip.drive(|element| element.timeout(now())),
+            () = sleep_until(Instant::now() + wait) => {
+                catch_up(&sip).await;
+                sip.drive(|element| element.timeout(now()));
+            }
             () = sip.shared.sooner.notified() => {}
+        }
+    }
+}
+
+/// Has datagrams read that have come. A thread that was kept from running finds answers among them to what its timers would
+/// send again, and who is late for want of time has the least to spare for repetitions.
+async fn catch_up(sip: &Sip) {
+    let end = Instant::now() + CATCHING_UP_MAX;
+    loop {
+        // Sockets are looked at, and have their turn, before this goes on.
+        yield_now().await;
+        let is_behind = sip.shared.datagrams.iter().flatten().any(Datagrams::is_behind);
+        if !is_behind || Instant::now() >= end {
+            return;
         }
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct Datagrams {
     socket: UdpSocket,
     /// Datagrams that the kernel would not take.
     unsent: Cell<u64>,
+    /// Whether a turn has ended before all was read that had come.
+    is_behind: Cell<bool>,
 }
 
 impl Datagrams {
@@ -48,7 +50,11 @@ impl Datagrams {
         let bound: nix::sys::socket::SockaddrStorage = address.into();
         nix::sys::socket::bind(std::os::fd::AsRawFd::as_raw_fd(&socket), &bound)?;
         let socket = UdpSocket::from_std(StdSocket::from(socket))?;
-        Ok(Self { socket, unsent: Cell::new(0) })
+        Ok(Self { socket, unsent: Cell::new(0), is_behind: Cell::new(false) })
+    }
+
+    pub(super) const fn is_behind(&self) -> bool {
+        self.is_behind.get()
     }
 
     pub(super) fn send(&self, to: SocketAddr, message: &[u8]) {
@@ -68,26 +74,31 @@ pub(super) async fn serve(sip: Sip, number: usize) {
             warn!(%error, "a SIP socket cannot be waited for");
             return;
         }
-        let mut left = PER_TURN;
-        while left > 0 {
-            left -= 1;
-            // An error is about a datagram that was sent before, like "port unreachable": its transaction times out.
-            let (length, remote) = match datagrams.socket.try_recv_from(&mut buffer) {
-                Ok(received) => received,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(_) => continue,
-            };
-            let flow = Flow { listener: number as u8, transport: Transport::Udp, remote, connection: 0 };
-            let Some(message) = buffer.get(..length) else { continue };
-            // Keep-alives are a line break, or nothing at all.
-            if message.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
-                continue;
-            }
-            sip.drive(|element| element.receive(now(), flow, message));
-        }
+        let is_behind = read(&sip, number as u8, datagrams, &mut buffer);
+        datagrams.is_behind.set(is_behind);
         // Who waits for a datagram that is yet to come lets others run anyway.
-        if left == 0 {
+        if is_behind {
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// A turn: takes in what has come, up to a bound. Whether it has come so far.
+fn read(sip: &Sip, listener: u8, datagrams: &Datagrams, buffer: &mut [u8]) -> bool {
+    for _ in 0..PER_TURN {
+        // An error is about a datagram that was sent before, like "port unreachable": its transaction times out.
+        let (length, remote) = match datagrams.socket.try_recv_from(buffer) {
+            Ok(received) => received,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+            Err(_) => continue,
+        };
+        let flow = Flow { listener, transport: Transport::Udp, remote, connection: 0 };
+        let Some(message) = buffer.get(..length) else { continue };
+        // Keep-alives are a line break, or nothing at all.
+        if message.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+            continue;
+        }
+        sip.drive(|element| element.receive(now(), flow, message));
+    }
+    true
 }

@@ -25,6 +25,16 @@ pub(crate) struct Counters {
     pub(crate) failing: bool,
     /// How long commits took.
     pub(crate) commits: Latency,
+    /// Rows of the audit that were committed.
+    pub(crate) audit_written: u64,
+    /// Attempts to commit some that failed; they are tried again.
+    pub(crate) audit_failed: u64,
+    /// Rows that there was no room for, so that what they would have said was not done.
+    pub(crate) audit_refused: u64,
+    /// Rows of the audit that wait.
+    pub(crate) audit_queued: usize,
+    /// Whether the last attempt to write some failed.
+    pub(crate) audit_failing: bool,
 }
 
 /// A histogram as Prometheus has them.
@@ -46,6 +56,9 @@ pub(super) struct Counting {
     pub(super) dropped: AtomicU64,
     pub(super) removed: AtomicU64,
     pub(super) failing: AtomicBool,
+    pub(super) audit_written: AtomicU64,
+    pub(super) audit_failed: AtomicU64,
+    pub(super) audit_refused: AtomicU64,
     /// Commits by the first bound that they kept; the last is for those that kept none.
     commits: [AtomicU64; BOUNDS_S.len() + 1],
     commits_ns: AtomicU64,
@@ -68,6 +81,11 @@ impl Counting {
             queued,
             failing: self.failing.load(Relaxed),
             commits: self.latency(),
+            audit_written: self.audit_written.load(Relaxed),
+            audit_failed: self.audit_failed.load(Relaxed),
+            audit_refused: self.audit_refused.load(Relaxed),
+            audit_queued: 0,
+            audit_failing: false,
         }
     }
 

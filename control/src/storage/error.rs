@@ -81,7 +81,7 @@ impl StorageError {
                 "move it away to begin with an empty one; `sqlite3 FILE .recover` gets out what can be read".into()
             }
             Trouble::Locked => "end the process that has it open (`fuser` names it)".into(),
-            Trouble::Full => format!("make room on the disk of {folder}, or lower storage.keep-days"),
+            Trouble::Full => format!("make room on the disk of {folder}, or lower the days of [storage]"),
             Trouble::ReadOnly => {
                 format!(
                     "make the file and {folder} writable for the daemon's user, and the disk if it is mounted read-only"

@@ -1,10 +1,12 @@
-//! Call records and the state of running calls, in a database on this host.
+//! Call records, the state of running calls and the audit of monitoring, in a database on this host.
 //!
 //! [`Storage`] takes what is to be kept and never makes its caller wait: a [`Queue`] holds it until the one
 //! thread that owns the writing connection ([`Writer`]) has committed it, however long the database is locked
-//! or its disk full. [`Reader`] looks at the same file through a connection of its own, from any process. The tables are in
+//! or its disk full. The [`audit`] has room of its own there, and is not lost when it is full: what it would say is not done.
+//! [`Reader`] looks at the same file through a connection of its own, from any process. The tables are in
 //! [`schema`].
 
+mod audit;
 mod counters;
 mod error;
 mod past;
@@ -19,14 +21,20 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
-use undertone_control_core::call::{CallId, Record};
+use undertone_control_core::{
+    audit::Event,
+    call::{CallId, Record},
+    config,
+    monitor::SessionId,
+};
 
 #[cfg(test)]
 pub(crate) use self::counters::Latency;
 pub(crate) use self::{
+    audit::{AuditFilter, AuditFull, Ticket, Verification},
     counters::Counters,
     error::StorageError,
     past::{PastCall, PastParty, PastStream, shown},
@@ -48,12 +56,27 @@ pub(crate) struct Storage {
     writer: Option<JoinHandle<()>>,
 }
 
+/// How many days what is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Keep {
+    /// Call records.
+    pub(crate) records_days: u32,
+    /// Rows of the audit.
+    pub(crate) audit_days: u32,
+}
+
+impl From<&config::Storage> for Keep {
+    fn from(config: &config::Storage) -> Self {
+        Self { records_days: config.keep_days, audit_days: config.audit_keep_days }
+    }
+}
+
 impl Storage {
     /// Opens the database at `path`, makes it and its folder if they are not there, and brings older tables up to date.
-    /// Records that are older than `keep_days` are removed now and every hour.
-    pub(crate) fn open(path: &Path, keep_days: u32) -> Result<Self, StorageError> {
+    /// What is older than `keep` says is removed now and every hour.
+    pub(crate) fn open(path: &Path, keep: Keep) -> Result<Self, StorageError> {
         let connection = schema::open_for_writing(path)?;
-        let queue = Arc::new(Queue::new(keep_days));
+        let queue = Arc::new(Queue::new(keep));
         let writer = Writer::new(path, connection, Arc::clone(&queue));
         let thread = thread::Builder::new().name("undertone-store".into()).spawn(move || writer.run());
         let writer = thread.map_err(|error| StorageError::new(path, Trouble::Thread(error)))?;
@@ -76,9 +99,53 @@ impl Storage {
         self.queue.push(Entry::Forget(id));
     }
 
-    /// From now on records are removed at another age.
-    pub(crate) fn set_keep_days(&self, keep_days: u32) {
-        self.queue.set_keep_days(keep_days);
+    /// Keeps the state of a monitor session, in place of its earlier state. Never waits.
+    pub(crate) fn keep_session(&self, id: SessionId, json: String) {
+        self.queue.push(Entry::KeepSession(id, json));
+    }
+
+    /// Forgets a monitor session. Never waits.
+    pub(crate) fn forget_session(&self, id: SessionId) {
+        self.queue.push(Entry::ForgetSession(id));
+    }
+
+    /// Keeps the state of the recording of a call, in place of its earlier state. Never waits.
+    pub(crate) fn keep_recording(&self, id: CallId, json: String) {
+        self.queue.push(Entry::KeepRecording(id, json));
+    }
+
+    /// Forgets the recording of a call. Never waits.
+    pub(crate) fn forget_recording(&self, id: CallId) {
+        self.queue.push(Entry::ForgetRecording(id));
+    }
+
+    /// Writes a row of the audit, of something that happened at a time. Never waits: when there is no room for it, it is
+    /// not taken, and what it would say is not to be done. What was taken is written, however long that takes; what still
+    /// is not when the storage is closed goes to the log, in full.
+    pub(crate) fn audit(&self, event: Event, at: SystemTime) -> Result<Ticket, AuditFull> {
+        self.queue.push_audit(event, at)
+    }
+
+    /// Waits until a row of the audit, and all before it, are on the disk. Never ends when they cannot be written: whoever
+    /// waits has to know how long.
+    pub(crate) fn audited(&self, ticket: Ticket) -> impl Future<Output = ()> + use<> {
+        let mut on_disk = self.queue.follow_audit();
+        async move {
+            // The queue has the sender, which is gone only when nothing is written any more.
+            if on_disk.wait_for(|last| *last >= ticket).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// For how long the audit could not be written; `None` when it can. Nobody is to begin to monitor while it cannot.
+    pub(crate) fn audit_failing(&self) -> Option<Duration> {
+        self.queue.audit_failing()
+    }
+
+    /// From now on what is kept is removed at another age.
+    pub(crate) fn set_keep(&self, keep: Keep) {
+        self.queue.set_keep(keep);
     }
 
     /// What it has done so far.
@@ -94,6 +161,16 @@ impl Storage {
     /// The states of the calls that were running when the database was last written.
     pub(crate) fn kept(&self) -> Result<Vec<(CallId, String)>, StorageError> {
         self.reader()?.kept()
+    }
+
+    /// The states of the monitor sessions that were up when the database was last written.
+    pub(crate) fn kept_sessions(&self) -> Result<Vec<String>, StorageError> {
+        self.reader()?.kept_sessions()
+    }
+
+    /// The calls that were recorded when the database was last written, with the states of their recordings.
+    pub(crate) fn kept_recordings(&self) -> Result<Vec<(CallId, String)>, StorageError> {
+        self.reader()?.kept_recordings()
     }
 }
 

@@ -2,15 +2,24 @@
 
 use std::{
     collections::VecDeque,
-    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    sync::atomic::Ordering::Relaxed,
     time::{Duration, Instant, SystemTime},
 };
 
 use parking_lot::{Condvar, Mutex};
+use tokio::sync::watch;
 use tracing::error;
-use undertone_control_core::call::{CallId, Record};
+use undertone_control_core::{
+    audit::Event,
+    call::{CallId, Record},
+    monitor::SessionId,
+};
 
-use super::counters::{Counters, Counting};
+use super::{
+    Keep,
+    audit::{self, AuditFull, Pending, Ticket},
+    counters::{Counters, Counting},
+};
 
 /// Entries that wait at most. The next is dropped, and counted.
 pub(super) const ENTRIES_MAX: usize = 65_536;
@@ -21,6 +30,8 @@ pub(super) const BATCH_MAX: usize = 1_000;
 /// The least time between two transactions: under load entries wait so long for others to share theirs. What comes to an
 /// idle writer is written at once.
 pub(super) const BATCH_PAUSE: Duration = Duration::from_millis(10);
+/// A row of the audit that waits for longer is taken for one that cannot be written.
+const AUDIT_SLOW: Duration = Duration::from_secs(1);
 /// How long a storage that is closed goes on trying to write.
 pub(super) const CLOSING_WAIT_MAX: Duration = Duration::from_secs(5);
 /// How often it then tries.
@@ -35,6 +46,14 @@ pub(super) enum Entry {
     Keep(CallId, String),
     /// A call whose state is of no more use.
     Forget(CallId),
+    /// The state of a monitor session.
+    KeepSession(SessionId, String),
+    /// A monitor session that is over.
+    ForgetSession(SessionId),
+    /// The state of the recording of a call.
+    KeepRecording(CallId, String),
+    /// A call whose recording is over.
+    ForgetRecording(CallId),
 }
 
 /// What the callers of the storage and its thread have in common.
@@ -42,8 +61,10 @@ pub(super) enum Entry {
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
     changed: Condvar,
-    keep_days: AtomicU32,
+    keep: Mutex<Keep>,
     pub(super) counting: Counting,
+    /// The last row of the audit that is on the disk.
+    audited: watch::Sender<Ticket>,
 }
 
 #[derive(Debug, Default)]
@@ -59,11 +80,30 @@ struct Waiting {
     written: Option<Instant>,
     /// When to give up, once the storage is closed.
     give_up: Option<Instant>,
+    audit: WaitingAudit,
+}
+
+/// Rows of the audit that wait. They have room of their own, and are never dropped once they are taken.
+#[derive(Debug, Default)]
+struct WaitingAudit {
+    rows: VecDeque<Pending>,
+    /// Rows that the writer has taken and not yet written.
+    taken: usize,
+    /// How many there ever were.
+    accepted: u64,
+    /// When to try again what has failed.
+    retry: Option<Instant>,
+    /// Since when it fails.
+    failing: Option<Instant>,
+    /// Since when some wait without a break.
+    since: Option<Instant>,
 }
 
 /// Why the writer wakes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wake {
+    /// Rows of the audit are to be written.
+    Audit,
     /// Entries are to be written.
     Entries,
     /// Old records are to be removed.
@@ -73,18 +113,20 @@ pub(super) enum Wake {
 }
 
 impl Queue {
-    pub(super) fn new(keep_days: u32) -> Self {
+    pub(super) fn new(keep: Keep) -> Self {
         Self {
             waiting: Mutex::default(),
             changed: Condvar::new(),
-            keep_days: AtomicU32::new(keep_days),
+            keep: Mutex::new(keep),
             counting: Counting::default(),
+            audited: watch::Sender::new(Ticket(0)),
         }
     }
 
     /// Adds an entry, or drops and counts it.
     pub(super) fn push(&self, entry: Entry) {
-        let room = if matches!(entry, Entry::Forget(_)) { ENTRIES_MAX + FORGETTING_MAX } else { ENTRIES_MAX };
+        let only_forgets = matches!(entry, Entry::Forget(_) | Entry::ForgetSession(_) | Entry::ForgetRecording(_));
+        let room = if only_forgets { ENTRIES_MAX + FORGETTING_MAX } else { ENTRIES_MAX };
         let mut waiting = self.waiting.lock();
         if waiting.entries.len() + waiting.taken >= room {
             let is_first = !std::mem::replace(&mut waiting.told_full, true);
@@ -109,18 +151,26 @@ impl Queue {
             if std::mem::take(&mut waiting.clean) {
                 return Wake::Clean;
             }
+            if waiting.audit.is_due() {
+                return Wake::Audit;
+            }
             if !waiting.entries.is_empty() {
                 break;
             }
-            if waiting.give_up.is_some() {
+            let retry = waiting.audit.retry.filter(|_| !waiting.audit.rows.is_empty());
+            if waiting.give_up.is_some_and(|give_up| retry.is_none() || give_up <= Instant::now()) {
                 return Wake::Closed;
             }
-            if self.changed.wait_until(&mut waiting, cleaning).timed_out() {
+            let until = [retry, waiting.give_up].into_iter().flatten().fold(cleaning, Instant::min);
+            if self.changed.wait_until(&mut waiting, until).timed_out() && until == cleaning {
                 return Wake::Clean;
             }
         }
         let next = waiting.written.map_or_else(Instant::now, |written| written + BATCH_PAUSE);
         while waiting.entries.len() < BATCH_MAX && waiting.give_up.is_none() {
+            if waiting.audit.is_due() {
+                return Wake::Audit;
+            }
             if self.changed.wait_until(&mut waiting, next).timed_out() {
                 break;
             }
@@ -175,13 +225,13 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// Days that a record is kept.
-    pub(super) fn keep_days(&self) -> u32 {
-        self.keep_days.load(Relaxed)
+    /// How long what is kept.
+    pub(super) fn keep(&self) -> Keep {
+        *self.keep.lock()
     }
 
-    pub(super) fn set_keep_days(&self, days: u32) {
-        self.keep_days.store(days, Relaxed);
+    pub(super) fn set_keep(&self, keep: Keep) {
+        *self.keep.lock() = keep;
         self.waiting.lock().clean = true;
         self.changed.notify_one();
     }
@@ -189,7 +239,83 @@ impl Queue {
     pub(super) fn counters(&self) -> Counters {
         let waiting = self.waiting.lock();
         let queued = waiting.entries.len() + waiting.taken;
+        let audit_queued = waiting.audit.rows.len() + waiting.audit.taken;
         // Still locked: what was written is counted before it stops waiting.
-        self.counting.read(queued)
+        let audit_failing = waiting.audit.failing.is_some();
+        Counters { audit_queued, audit_failing, ..self.counting.read(queued) }
+    }
+}
+
+/// The audit.
+impl Queue {
+    /// Adds a row, or says that there is no room for it.
+    pub(super) fn push_audit(&self, event: Event, at: SystemTime) -> Result<Ticket, AuditFull> {
+        let mut waiting = self.waiting.lock();
+        let audit = &mut waiting.audit;
+        if audit.rows.len() + audit.taken >= audit::WAITING_MAX {
+            drop(waiting);
+            self.counting.audit_refused.fetch_add(1, Relaxed);
+            return Err(AuditFull);
+        }
+        audit.rows.push_back(Pending { event: Box::new(event), at });
+        audit.accepted += 1;
+        audit.since.get_or_insert_with(Instant::now);
+        let ticket = Ticket(audit.accepted);
+        self.changed.notify_one();
+        Ok(ticket)
+    }
+
+    /// Rows to be written next. They go on counting as waiting until they are [`audited`](Self::audited) or come back.
+    pub(super) fn take_audit(&self) -> Vec<Pending> {
+        let mut waiting = self.waiting.lock();
+        let count = waiting.audit.rows.len().min(BATCH_MAX);
+        waiting.audit.taken = count;
+        waiting.audit.rows.drain(..count).collect()
+    }
+
+    /// So many rows that were taken are on the disk.
+    pub(super) fn audited(&self, count: usize) {
+        let mut waiting = self.waiting.lock();
+        let audit = &mut waiting.audit;
+        audit.taken = 0;
+        (audit.retry, audit.failing) = (None, None);
+        audit.since = (!audit.rows.is_empty()).then(Instant::now);
+        self.counting.audit_written.fetch_add(count as u64, Relaxed);
+        self.audited.send_modify(|Ticket(last)| *last += count as u64);
+    }
+
+    /// Rows that were taken could not be written, and are to be tried again after a pause.
+    pub(super) fn put_back_audit(&self, rows: Vec<Pending>, pause: Duration) {
+        let mut waiting = self.waiting.lock();
+        let audit = &mut waiting.audit;
+        audit.taken = 0;
+        rows.into_iter().rev().for_each(|row| audit.rows.push_front(row));
+        let now = Instant::now();
+        audit.retry = Some(now + pause);
+        audit.failing.get_or_insert(now);
+        self.counting.audit_failed.fetch_add(1, Relaxed);
+    }
+
+    /// Takes away what will never be written.
+    pub(super) fn abandon_audit(&self) -> Vec<Pending> {
+        std::mem::take(&mut self.waiting.lock().audit.rows).into()
+    }
+
+    /// For how long rows could not be written; `None` when the last could, or those that wait have not done so for long.
+    pub(super) fn audit_failing(&self) -> Option<Duration> {
+        let waiting = self.waiting.lock();
+        let stuck = waiting.audit.since.filter(|since| since.elapsed() > AUDIT_SLOW);
+        [waiting.audit.failing, stuck].into_iter().flatten().min().map(|since| since.elapsed())
+    }
+
+    /// Follows what is on the disk.
+    pub(super) fn follow_audit(&self) -> watch::Receiver<Ticket> {
+        self.audited.subscribe()
+    }
+}
+
+impl WaitingAudit {
+    fn is_due(&self) -> bool {
+        !self.rows.is_empty() && self.retry.is_none_or(|retry| retry <= Instant::now())
     }
 }

@@ -77,14 +77,31 @@ impl Reader {
 
     /// The states of the calls that were running.
     pub(crate) fn kept(&self) -> Result<Vec<(CallId, String)>, StorageError> {
+        self.kept_by(KEPT)
+    }
+
+    /// The states of the monitor sessions that were up.
+    pub(crate) fn kept_sessions(&self) -> Result<Vec<String>, StorageError> {
+        self.query(|connection| {
+            let mut statement = connection.prepare_cached(KEPT_SESSIONS)?;
+            statement.query_map([], |row| row.get(0))?.collect()
+        })
+    }
+
+    /// The calls that were recorded, with the states of their recordings.
+    pub(crate) fn kept_recordings(&self) -> Result<Vec<(CallId, String)>, StorageError> {
+        self.kept_by(KEPT_RECORDINGS)
+    }
+
+    fn kept_by(&self, sql: &str) -> Result<Vec<(CallId, String)>, StorageError> {
         let states: Vec<(String, String)> = self.query(|connection| {
-            let mut statement = connection.prepare_cached(KEPT)?;
+            let mut statement = connection.prepare_cached(sql)?;
             statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
         })?;
         Ok(states.into_iter().filter_map(|(id, state)| Some((id.parse().ok()?, state))).collect())
     }
 
-    fn query<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StorageError> {
+    pub(super) fn query<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StorageError> {
         query(&self.connection).map_err(|error| StorageError::of(&self.path, error))
     }
 
@@ -149,11 +166,15 @@ fn with_streams(connection: &Connection, call: PastCall) -> rusqlite::Result<Pas
 }
 
 /// All that is ever asked of a reading connection.
-pub(super) fn statements() -> [String; 5] {
-    [page_sql(), page_by_number_sql(), call_sql(), streams_sql(), KEPT.into()]
+pub(super) fn statements() -> [String; 7] {
+    let kept = [KEPT, KEPT_SESSIONS, KEPT_RECORDINGS].map(str::to_owned);
+    let [calls, sessions, recordings] = kept;
+    [page_sql(), page_by_number_sql(), call_sql(), streams_sql(), calls, sessions, recordings]
 }
 
 const KEPT: &str = "SELECT id, state FROM live_calls ORDER BY id";
+const KEPT_RECORDINGS: &str = "SELECT id, state FROM live_recordings ORDER BY id";
+const KEPT_SESSIONS: &str = "SELECT state FROM live_sessions ORDER BY id";
 /// What a page has, numbers left aside, in its order.
 const IN_PAGE: &str = "\
     began_at >= :since AND (began_at, id) < (:below_time, :below_id) \

@@ -14,6 +14,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::{
+    audit,
     error::{StorageError, Trouble},
     reader, writer,
 };
@@ -77,6 +78,21 @@ const STEPS: &[&str] = &[
     CREATE INDEX calls_by_caller_extension ON calls (caller_extension, began_at, id);
     CREATE INDEX calls_by_callee_extension ON calls (callee_extension, began_at, id);
 ",
+    audit::TABLES,
+    "
+    CREATE TABLE live_sessions (
+        id         TEXT PRIMARY KEY,
+        state      TEXT NOT NULL,
+        updated_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
+    "
+    CREATE TABLE live_recordings (
+        id         TEXT PRIMARY KEY,
+        state      TEXT NOT NULL,
+        updated_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// `Uton`, in the file's header.
@@ -101,6 +117,7 @@ pub(super) fn open_for_writing(path: &Path) -> Result<Connection, StorageError> 
         connection.pragma_update(None, "journal_size_limit", JOURNAL_BYTES_MAX)?;
         connection.pragma_update(None, "foreign_keys", true)?;
         prepare(&connection, writer::STATEMENTS)?;
+        prepare(&connection, audit::WRITING)?;
         Ok(connection)
     };
     open().map_err(|trouble| StorageError::new(path, trouble))
@@ -118,7 +135,10 @@ pub(super) fn open_for_reading(path: &Path) -> Result<Connection, StorageError> 
         match version(&connection)? {
             // The daemon has yet to bring it up to date.
             older if older < VERSION => return Err(Trouble::Missing),
-            _ => prepare(&connection, reader::statements())?,
+            _ => {
+                prepare(&connection, reader::statements())?;
+                prepare(&connection, audit::READING)?;
+            }
         }
         Ok(connection)
     };

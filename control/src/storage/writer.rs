@@ -11,6 +11,7 @@ use tracing::{error, info, warn};
 use undertone_control_core::call::{CallId, Record};
 
 use super::{
+    audit::Chain,
     error::StorageError,
     past::{PastCall, PastStream, unix_ms, whole},
     queue::{Entry, Queue, Wake},
@@ -26,6 +27,7 @@ const CLEANING_INTERVAL: Duration = Duration::from_secs(3_600);
 pub(super) const CLEANING_BATCH: usize = 500;
 
 const DAY_MS: i64 = 86_400_000;
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// All that is ever asked of the writing connection.
 pub(super) const STATEMENTS: [&str; 5] = [INSERT_CALL, INSERT_STREAM, KEEP, FORGET, CLEAN];
@@ -50,6 +52,10 @@ const INSERT_STREAM: &str = "\
     VALUES (:call, :place, :sender, :port, :packets, :bytes, :lost, :jitter_ms, :mos)";
 const KEEP: &str = "INSERT OR REPLACE INTO live_calls (id, state, updated_at) VALUES (?1, ?2, ?3)";
 const FORGET: &str = "DELETE FROM live_calls WHERE id = ?1";
+const KEEP_SESSION: &str = "INSERT OR REPLACE INTO live_sessions (id, state, updated_at) VALUES (?1, ?2, ?3)";
+const FORGET_SESSION: &str = "DELETE FROM live_sessions WHERE id = ?1";
+const KEEP_RECORDING: &str = "INSERT OR REPLACE INTO live_recordings (id, state, updated_at) VALUES (?1, ?2, ?3)";
+const FORGET_RECORDING: &str = "DELETE FROM live_recordings WHERE id = ?1";
 const CLEAN: &str = "\
     DELETE FROM calls WHERE rowid IN (SELECT rowid FROM calls WHERE began_at < ?1 ORDER BY began_at LIMIT ?2)";
 
@@ -61,30 +67,81 @@ pub(super) struct Writer {
     next_cleaning: Instant,
     /// Attempts that have failed since the last that did not.
     failures: u64,
+    chain: Chain,
+    /// How long to wait before the audit is tried again; `None` while it is well.
+    audit_pause: Option<Duration>,
 }
 
 impl Writer {
     pub(super) fn new(path: &Path, connection: Connection, queue: Arc<Queue>) -> Self {
-        Self { path: path.into(), connection, queue, next_cleaning: Instant::now(), failures: 0 }
+        Self {
+            path: path.into(),
+            connection,
+            queue,
+            next_cleaning: Instant::now(),
+            failures: 0,
+            chain: Chain::default(),
+            audit_pause: None,
+        }
     }
 
     /// Runs until the queue is closed.
     pub(super) fn run(mut self) {
         loop {
-            match self.queue.wait(self.next_cleaning) {
+            let next = self.chain.due().map_or(self.next_cleaning, |due| due.min(self.next_cleaning));
+            match self.queue.wait(next) {
+                // Entries that wait are not held up by an audit that always has more.
+                Wake::Audit => {
+                    self.write_audit();
+                    self.write();
+                    self.clean_if_due();
+                }
                 Wake::Entries => {
                     self.write();
                     self.clean_if_due();
                 }
                 Wake::Clean => self.clean(),
-                Wake::Closed => return,
+                Wake::Closed => return self.leave(),
             }
         }
+    }
+
+    /// Writes rows of the audit that wait. What goes wrong with them goes wrong with nothing else.
+    fn write_audit(&mut self) {
+        let rows = self.queue.take_audit();
+        match Chain::append(&mut self.connection, &rows) {
+            Ok(head) => {
+                if self.audit_pause.take().is_some() {
+                    info!(database = %self.path.display(), %head, "the audit is written again");
+                }
+                self.queue.audited(rows.len());
+                self.chain.tell(&self.connection, false);
+            }
+            Err(error) => {
+                let pause = self.audit_pause.map_or(PAUSE_MIN, |pause| (pause * 2).min(PAUSE_MAX));
+                if self.audit_pause.replace(pause).is_none() {
+                    let error = StorageError::of(&self.path, error);
+                    error!(reason = %error, "the audit cannot be written: nobody monitors until it can");
+                }
+                self.queue.put_back_audit(rows, pause);
+            }
+        }
+    }
+
+    /// Nothing more will be written: says what was not, and the end of what was.
+    fn leave(&mut self) {
+        for row in self.queue.abandon_audit() {
+            error!(event = ?row.event, at = ?row.at, "a row of the audit is lost: it could not be written before the end");
+        }
+        self.chain.tell(&self.connection, true);
     }
 
     /// Writes what waits, however often it takes.
     fn write(&mut self) {
         let entries = self.queue.take();
+        if entries.is_empty() {
+            return;
+        }
         let mut pause = PAUSE_MIN;
         while !self.attempt(&entries) {
             if !self.queue.pause(pause) {
@@ -116,7 +173,10 @@ impl Writer {
 
     /// Removes some of the records that are too old; the rest soon.
     fn clean(&mut self) {
-        let before = unix_ms(SystemTime::now()) - i64::from(self.queue.keep_days()) * DAY_MS;
+        let keep = self.queue.keep();
+        self.cut_audit(keep.audit_days);
+        self.chain.tell(&self.connection, false);
+        let before = unix_ms(SystemTime::now()) - i64::from(keep.records_days) * DAY_MS;
         let outcome = clean(&mut self.connection, before, CLEANING_BATCH);
         let removed = *outcome.as_ref().unwrap_or(&0);
         self.queue.counting.removed.fetch_add(removed as u64, Relaxed);
@@ -126,6 +186,21 @@ impl Writer {
             Err(_) => Instant::now() + PAUSE_MAX,
         };
         self.note(outcome.map(drop));
+    }
+
+    /// Removes rows of the audit that are too old.
+    fn cut_audit(&mut self, days: u32) {
+        let Some(before) = SystemTime::now().checked_sub(DAY * days) else { return };
+        loop {
+            match Chain::cut(&mut self.connection, before) {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) => {
+                    let error = StorageError::of(&self.path, error);
+                    return error!(reason = %error, "old rows of the audit cannot be removed, which is tried again in an hour");
+                }
+            }
+        }
     }
 
     /// Counts an attempt, and says when they begin to fail and when they are well again. Whether this one was well.
@@ -189,6 +264,14 @@ fn write_one(transaction: &Transaction<'_>, entry: &Entry, now: i64) -> rusqlite
         Entry::Record(record, ended_at) => insert(transaction, record, *ended_at),
         Entry::Keep(id, json) => transaction.prepare_cached(KEEP)?.execute((id.to_string(), json, now)).map(drop),
         Entry::Forget(id) => forget(transaction, *id),
+        Entry::KeepSession(id, json) => {
+            transaction.prepare_cached(KEEP_SESSION)?.execute((id.to_string(), json, now)).map(drop)
+        }
+        Entry::ForgetSession(id) => transaction.prepare_cached(FORGET_SESSION)?.execute([id.to_string()]).map(drop),
+        Entry::KeepRecording(id, json) => {
+            transaction.prepare_cached(KEEP_RECORDING)?.execute((id.to_string(), json, now)).map(drop)
+        }
+        Entry::ForgetRecording(id) => transaction.prepare_cached(FORGET_RECORDING)?.execute([id.to_string()]).map(drop),
     }
 }
 
@@ -253,10 +336,12 @@ pub(super) fn clean(connection: &mut Connection, before: i64, limit: usize) -> r
 }
 
 impl Entry {
-    fn id(&self) -> CallId {
+    fn id(&self) -> String {
         match self {
-            Self::Record(record, _) => record.id,
-            Self::Keep(id, _) | Self::Forget(id) => *id,
+            Self::Record(record, _) => record.id.to_string(),
+            Self::Keep(id, _) | Self::Forget(id) => id.to_string(),
+            Self::KeepSession(id, _) | Self::ForgetSession(id) => id.to_string(),
+            Self::KeepRecording(id, _) | Self::ForgetRecording(id) => id.to_string(),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! What holds for the whole node: its media addresses, their ports, and the way to the local mixer.
 
 use crate::{
-    Address, Local,
+    Address, Local, RowIndex,
     cell::{Word32, acquire, release},
-    limits::{MEDIA_ADDRESS_SLOTS, MEDIA_ADDRESSES_MAX},
+    limits::{LANES_MAX, MEDIA_ADDRESS_SLOTS, MEDIA_ADDRESSES_MAX},
 };
 
 /// Which side of the node an address is on.
@@ -79,13 +79,14 @@ pub struct Config {
     mixer_hop: Word32,
     /// The mixer's IPv4 address on its link.
     mixer_address: Word32,
-    /// `divert << 16 | unresolved`: the mixer's ports for diverted packets and for those whose hop is not known.
-    mixer_ports: Word32,
+    /// `lanes << 16 | port`: how many lanes the mixer has, and its port for packets whose hop is not known.
+    unresolved: Word32,
     /// The mixer's port for packets that it is to copy; 0 when copies are made in the kernel.
     copies_port: Word32,
     /// Not 0 while the program [`POLL_END`](crate::programs::POLL_END) runs.
     poll_end: Word32,
-    unused: [Word32; 8],
+    /// The mixer's ports for diverted packets, two lanes a word: the first in its lower half.
+    divert_ports: [Word32; LANES_MAX as usize / 2],
     /// Two banks: one is filled while packets look into the other.
     slots: [MediaAddressSlot; 2 * MEDIA_ADDRESS_SLOTS as usize],
     locals: [LocalAddress; MEDIA_ADDRESSES_MAX as usize],
@@ -103,10 +104,10 @@ impl Config {
             mixer_interface: Word32::new(0),
             mixer_hop: Word32::new(0),
             mixer_address: Word32::new(0),
-            mixer_ports: Word32::new(0),
+            unresolved: Word32::new(0),
             copies_port: Word32::new(0),
             poll_end: Word32::new(0),
-            unused: Default::default(),
+            divert_ports: Default::default(),
             slots: core::array::from_fn(|_| MediaAddressSlot::default()),
             locals: Default::default(),
         }
@@ -162,16 +163,20 @@ impl Config {
         Address::v4(self.mixer_address.load())
     }
 
-    /// The mixer's port for diverted packets.
+    /// The mixer's port for diverted packets of the stream that comes to `row`: that of its [lane](lane_of).
     #[inline(always)]
-    pub fn divert_port(&self) -> u16 {
-        (self.mixer_ports.load() >> 16) as u16
+    pub fn divert_port(&self, row: RowIndex, partner: RowIndex) -> u16 {
+        let lane = lane_of(row, partner, self.unresolved.load() >> 16);
+        match self.divert_ports.get(lane as usize / 2) {
+            Some(ports) => (ports.load() >> (16 * (lane & 1))) as u16,
+            None => 0,
+        }
     }
 
     /// The mixer's port for packets whose next hop is not resolved.
     #[inline(always)]
     pub fn unresolved_port(&self) -> u16 {
-        self.mixer_ports.load() as u16
+        self.unresolved.load() as u16
     }
 
     /// The mixer's port for packets that it is to copy; 0 when copies are made in the kernel.
@@ -201,11 +206,16 @@ impl Config {
         self.ports.store((last as u32) << 16 | first as u32);
     }
 
-    /// Sets the mixer's interface, hop, address and ports (for diverted and for unresolved packets).
-    pub fn set_mixer(&self, interface: u32, hop: u16, address: core::net::Ipv4Addr, divert: u16, unresolved: u16) {
+    /// Sets the mixer's interface, hop, address and ports: for diverted packets one a lane, at most [`LANES_MAX`], and one for
+    /// unresolved packets.
+    pub fn set_mixer(&self, interface: u32, hop: u16, address: core::net::Ipv4Addr, divert: &[u16], unresolved: u16) {
         self.mixer_hop.store(hop as u32);
         self.mixer_address.store(Address::from(address).v4_word());
-        self.mixer_ports.store((divert as u32) << 16 | unresolved as u32);
+        for (word, ports) in self.divert_ports.iter().zip(divert.chunks(2)) {
+            word.store(ports.iter().rev().fold(0, |word, port| word << 16 | *port as u32));
+        }
+        let lanes = (divert.len() as u32).min(LANES_MAX);
+        self.unresolved.store(lanes << 16 | unresolved as u32);
         release();
         self.mixer_interface.store(interface);
     }
@@ -266,6 +276,15 @@ impl Config {
 #[inline(always)]
 const fn place(seed: u32, address: &Address) -> usize {
     (address.slot(seed | 1, MEDIA_ADDRESS_SLOTS) + (seed & 1) * MEDIA_ADDRESS_SLOTS) as usize
+}
+
+/// Which of so many lanes of the mixer serves the stream that comes to `row`. A stream and its partner have the same one, so
+/// that whoever hears a call, and speaks into it, has both.
+#[inline(always)]
+pub const fn lane_of(row: RowIndex, partner: RowIndex, lanes: u32) -> u32 {
+    // Ports of a call may lie at a fixed distance: their sum differs from call to call, and is the same from either side.
+    let mixed = row.0.wrapping_add(partner.0).wrapping_mul(0x9e37_79b9) >> 16;
+    (mixed * lanes) >> 16
 }
 
 #[cfg(not(target_arch = "bpf"))]
@@ -368,6 +387,35 @@ mod tests {
         assert!(!config.set_addresses(&addresses));
         let twice = [(Ipv4Addr::new(10, 0, 0, 1).into(), None); 2];
         assert!(!config.set_addresses(&twice));
+    }
+
+    #[test]
+    fn a_lane_has_its_port() {
+        let config = Config::new();
+        let ports: Vec<_> = (0..LANES_MAX as u16).map(|lane| 0xfff0 + lane).collect();
+        for lanes in 1..=LANES_MAX {
+            config.set_mixer(1, 2, Ipv4Addr::new(169, 254, 64, 1), &ports[..lanes as usize], 7);
+            assert_eq!(config.unresolved_port(), 7);
+            for (row, partner) in [(20_000, 20_002), (0x1_4e20, 0x9c40), (u32::MAX, 1)] {
+                let (row, partner) = (RowIndex(row), RowIndex(partner));
+                let lane = lane_of(row, partner, lanes);
+                assert_eq!(lane, lane_of(partner, row, lanes));
+                assert_eq!(config.divert_port(row, partner), 0xfff0 + lane as u16, "of {lanes}");
+            }
+        }
+    }
+
+    #[test]
+    fn calls_are_spread_over_lanes() {
+        // However far the ports of a call are from each other, and calls from the next one.
+        for (distance, step) in [(2, 4), (4, 8), (10_000, 2), (0x1_0000, 2), (0x1_0002, 4)] {
+            let mut calls = [0; 8];
+            for call in 0..800 {
+                let row = 20_000 + call * step;
+                calls[lane_of(RowIndex(row), RowIndex(row + distance), 8) as usize] += 1;
+            }
+            assert!(calls.iter().all(|calls| (80..=120).contains(calls)), "{distance} {step}: {calls:?}");
+        }
     }
 
     #[test]

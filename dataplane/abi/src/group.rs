@@ -165,7 +165,9 @@ pub struct CopyMark {
     /// Which packet of this CPU it is: every copy of one packet bears the same.
     pub serial: u32,
     /// The device slot that the stream itself leaves through, ahead of any copy, plus one; 0 when it does not leave.
-    pub original: u32,
+    pub original: u16,
+    /// What is still to be added to the sequence number of each copy: of a stream that does not leave.
+    pub sequence_offset: u16,
 }
 
 impl CopyMark {

@@ -131,7 +131,7 @@ fn group() -> Group {
 fn config() -> String {
     let config = Config::new();
     config.set_ports(0x1111, 0x2222);
-    config.set_mixer(0x3333, 0x4444, [5, 6, 7, 8].into(), 0x9999, 0xaaaa);
+    config.set_mixer(0x3333, 0x4444, [5, 6, 7, 8].into(), &[0x9999, 0xcccc, 0xdddd], 0xaaaa);
     config.set_copies_port(0xbbbb);
     config.set_poll_end(true);
     assert!(config.set_addresses(&[(Address::from(socket(1, 0).ip()), Some([12, 13, 14, 15].into()))]));
@@ -141,7 +141,7 @@ fn config() -> String {
 }
 
 fn mark() -> CopyMark {
-    CopyMark { magic: CopyMark::MAGIC, group: 1, serial: 2, original: 3 }
+    CopyMark { magic: CopyMark::MAGIC, group: 1, serial: 2, original: 3, sequence_offset: 4 }
 }
 
 fn socket(host: u16, port: u16) -> SocketAddr {

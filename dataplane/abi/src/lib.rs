@@ -39,7 +39,7 @@ mod source;
 
 pub use address::{Address, Endpoint};
 pub use cell::{Word32, Word64};
-pub use config::{Config, LocalAddress, MediaAddress, MediaAddressSlot, Side};
+pub use config::{Config, LocalAddress, MediaAddress, MediaAddressSlot, Side, lane_of};
 pub use group::{CopyMark, CopyRule, Group, GroupPlan, Shapes, Turn};
 pub use hop::{Hop, Tag};
 pub use poll_time::PollTime;
@@ -54,7 +54,7 @@ pub use source::Admission;
 ///
 /// Raise it whenever a map's layout or meaning changes: a daemon that finds tables of another version pinned
 /// refuses to adopt them. A test holds the layouts against `layouts/`, a file named by the version.
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;
 
 /// The names of the maps, as they stand in the object file and under the pin directory.
 pub mod maps {

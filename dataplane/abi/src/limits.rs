@@ -42,6 +42,9 @@ pub const LEARN_PACKETS_MAX: u32 = 25;
 /// How long after the first packet a better source may still replace a provisional one.
 pub const LEARN_WINDOW_MS: u64 = 500;
 
+/// Lanes of the mixer: threads, each with ports of its own. More are refused when the configuration is read.
+pub const LANES_MAX: u32 = 16;
+
 /// Age of the mixer's heartbeat beyond which a divert is a plain forward.
 pub const HEARTBEAT_STALE_MS: u64 = 100;
 
@@ -61,6 +64,7 @@ pub const GAP_MS_MIN: u64 = 30;
 const _: () = {
     assert!(MEDIA_ADDRESSES_MAX * 2 <= MEDIA_ADDRESS_SLOTS, "each address has a public and a mixer entry");
     assert!(MEDIA_ADDRESS_SLOTS.is_power_of_two());
+    assert!(LANES_MAX.is_multiple_of(2), "a word holds the ports of two");
     // `Via` packs the local address beside the next hop.
     assert!(MEDIA_ADDRESSES_MAX * HOPS_MAX <= 65_536);
     assert!(GROUPS_DEFAULT <= GROUPS_MAX && GROUPS_MAX < 65_536);

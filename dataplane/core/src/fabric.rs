@@ -31,6 +31,9 @@ pub trait Fabric {
     /// Makes a media port ready to receive, before its rule is written.
     fn open(&mut self, row: RowIndex) -> Result<(), FabricError>;
 
+    /// Makes ready what the mixer sends back to, before a stream is led there: its party may say nothing, and the mixer something.
+    fn open_way_back(&mut self, _row: RowIndex) {}
+
     /// Ends receiving at a media port, after its rule was freed.
     fn close(&mut self, row: RowIndex);
 

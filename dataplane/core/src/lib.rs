@@ -8,8 +8,10 @@
 pub mod engine;
 mod fabric;
 mod memory;
+pub mod mixer;
 mod mos;
 mod plane;
+pub mod recorder;
 mod relay;
 mod way;
 

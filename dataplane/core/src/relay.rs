@@ -48,12 +48,12 @@ pub enum MonitorPort {
 pub struct CopyId(pub u32);
 
 /// Where the local mixer is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mixer {
     /// Its address.
     pub address: std::net::Ipv4Addr,
-    /// Its port for diverted packets.
-    pub divert_port: u16,
+    /// Its ports for diverted packets, one for each [lane](undertone_abi::lane_of).
+    pub divert_ports: Vec<u16>,
     /// Its port for packets whose next hop is not known.
     pub unresolved_port: u16,
     /// Its port for packets that it is to copy, where the kernel cannot: 0 where it can.

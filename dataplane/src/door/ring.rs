@@ -14,7 +14,7 @@ use io_uring::{
     IoUring, cqueue,
     opcode::{AsyncCancel, PollAdd, RecvMsgMulti, Send},
     squeue,
-    types::{CancelBuilder, Fd, Fixed},
+    types::{CancelBuilder, Fd, Fixed, SubmitArgs, Timespec},
 };
 
 pub(crate) use super::buffers::Buffer;
@@ -29,6 +29,12 @@ pub(crate) const HEADER: usize = 16 + NAME + CONTROL;
 pub(crate) const NAME: usize = 32;
 /// Bytes kept for control messages: a time and a traffic class.
 pub(crate) const CONTROL: usize = 56;
+
+/// Bytes of the largest payload that [`Ring::send_bytes`] takes.
+pub(crate) const PAYLOAD: usize = 2048;
+
+/// Events that are never waited for longer.
+const EVENTS_MANY: usize = 256;
 
 /// How large a ring is.
 #[derive(Clone, Copy, Debug)]
@@ -88,9 +94,13 @@ pub(crate) struct Ring {
     layout: Box<libc::msghdr>,
     /// Destinations of the sends that are queued, by order.
     targets: Box<[Target]>,
+    /// Payloads of ours among them.
+    payloads: Box<[[u8; PAYLOAD]]>,
     sends: usize,
     /// Receives and watches that have not ended.
     lasting: usize,
+    /// Whether the kernel knows how to wait for more than one event and for not too long.
+    can_wait_for_more: bool,
 }
 
 impl Ring {
@@ -109,14 +119,17 @@ impl Ring {
         let mut layout: Box<libc::msghdr> = Box::new(unsafe { std::mem::zeroed() });
         layout.msg_namelen = NAME as u32;
         layout.msg_controllen = CONTROL;
+        let can_wait_for_more = uring.params().is_feature_min_timeout();
         let targets = (0..uring.params().sq_entries()).map(|_| Target::default()).collect();
         Ok(Self {
             uring: ManuallyDrop::new(uring),
             pool: ManuallyDrop::new(pool),
             layout,
             targets,
+            payloads: Box::default(),
             sends: 0,
             lasting: 0,
+            can_wait_for_more,
         })
     }
 
@@ -156,6 +169,23 @@ impl Ring {
         Ok(())
     }
 
+    /// Makes room for payloads of ours: [`send_bytes`](Self::send_bytes) may be called then.
+    pub(crate) fn keep_payloads(&mut self) {
+        self.payloads = vec![[0; PAYLOAD]; self.targets.len()].into();
+    }
+
+    /// Queues a copy of `payload` to be sent from a socket. Only failure is an event: [`Event::Unsent`].
+    pub(crate) fn send_bytes(&mut self, slot: u32, payload: &[u8], to: Target, tag: u32) -> io::Result<()> {
+        if self.sends == self.targets.len() {
+            self.submit()?;
+        }
+        let place = self.payloads.get_mut(self.sends).and_then(|place| place.get_mut(..payload.len()));
+        let Some(place) = place else { return Err(io::ErrorKind::InvalidInput.into()) };
+        place.copy_from_slice(payload);
+        let (address, length) = (place.as_ptr(), payload.len() as u32);
+        self.queue_send(slot, address, length, to, tag)
+    }
+
     /// Queues the payload in `buffer` to be sent from a socket. Only failure is an event: [`Event::Unsent`].
     pub(crate) fn send(&mut self, slot: u32, buffer: &Buffer, to: Target, tag: u32) -> io::Result<()> {
         if self.sends == self.targets.len() {
@@ -163,6 +193,11 @@ impl Ring {
         }
         let payload = self.pool.bytes(buffer).get(HEADER..).unwrap_or_default();
         let (address, length) = (payload.as_ptr(), payload.len() as u32);
+        self.queue_send(slot, address, length, to, tag)
+    }
+
+    /// Queues bytes of the pool or of the payloads, which nobody changes before they are submitted.
+    fn queue_send(&mut self, slot: u32, address: *const u8, length: u32, to: Target, tag: u32) -> io::Result<()> {
         let Some(target) = self.targets.get_mut(self.sends) else { return Err(io::ErrorKind::WouldBlock.into()) };
         *target = to;
         let entry = Send::new(Fixed(slot), address, length)
@@ -195,6 +230,11 @@ impl Ring {
         self.enter(0, 0)
     }
 
+    /// Submits what is queued, and lets the kernel say what has happened since it was last waited for.
+    pub(crate) fn look(&mut self) -> io::Result<()> {
+        self.enter(0, GETEVENTS)
+    }
+
     /// Whether anything is queued.
     pub(crate) fn is_queued(&mut self) -> bool {
         !self.uring.submission().is_empty()
@@ -203,6 +243,26 @@ impl Ring {
     /// Submits what is queued, and waits for an event.
     pub(crate) fn wait(&mut self) -> io::Result<()> {
         self.enter(1, GETEVENTS)
+    }
+
+    /// Submits what is queued, and waits for an event, but not longer than `ns`. With `patience`, the first event is
+    /// waited for so much longer, in microseconds, for others to come with it, where the kernel can (6.12).
+    pub(crate) fn wait_at_most(&mut self, ns: u64, patience: Option<u32>) -> io::Result<()> {
+        self.submit()?;
+        let limit = Timespec::new().sec(ns / 1_000_000_000).nsec((ns % 1_000_000_000) as u32);
+        let patience = patience.filter(|_| self.can_wait_for_more);
+        let (events, arguments) = match patience {
+            Some(us) => (EVENTS_MANY, SubmitArgs::new().min_wait_usec(us)),
+            None => (1, SubmitArgs::new()),
+        };
+        match self.uring.submitter().submit_with_args(events, &arguments.timespec(&limit)) {
+            Err(error)
+                if matches!(error.raw_os_error(), Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN)) =>
+            {
+                Ok(())
+            }
+            waited => waited.map(drop),
+        }
     }
 
     /// The next event, of those that are there.
@@ -250,8 +310,9 @@ impl Ring {
         if self.uring.submission().is_full() {
             self.submit()?;
         }
-        // SAFETY: pointers in our entries are to the layout, the pool and the targets. The first two live until no
-        // request is left. A target is read while the entry is submitted, and not written before all entries are.
+        // SAFETY: pointers in our entries are to the layout, the pool, the targets and the payloads. The first two live
+        // until no request is left. A target and a payload are read while the entry is submitted, and not written before
+        // all entries are.
         unsafe { self.uring.submission().push(entry) }.map_err(|_| io::ErrorKind::WouldBlock.into())
     }
 

@@ -3,7 +3,7 @@
 use std::{
     io,
     net::{SocketAddr, UdpSocket},
-    os::fd::{AsFd, AsRawFd as _},
+    os::fd::{AsFd, AsRawFd as _, OwnedFd},
 };
 
 use nix::sys::{
@@ -15,24 +15,44 @@ use nix::sys::{
 use undertone_abi::Dscp;
 
 /// A bound UDP socket that says when each datagram came, and with what code point.
-pub(super) fn open(port: SocketAddr, receive_buffer: usize) -> io::Result<UdpSocket> {
+pub(crate) fn open(port: SocketAddr, receive_buffer: usize) -> io::Result<UdpSocket> {
+    bound(port, receive_buffer, |socket| {
+        if port.is_ipv4() {
+            set(socket, sockopt::IpRecvTos, &true)?;
+        } else {
+            set(socket, sockopt::Ipv6RecvTClass, &true)?;
+        }
+        set(socket, sockopt::ReceiveTimestampns, &true)
+    })
+}
+
+/// A bound UDP socket that says nothing of its datagrams but who has sent them.
+pub(crate) fn open_silent(port: SocketAddr, receive_buffer: usize) -> io::Result<UdpSocket> {
+    bound(port, receive_buffer, |_| Ok(()))
+}
+
+fn bound(
+    port: SocketAddr,
+    receive_buffer: usize,
+    prepare: impl FnOnce(&OwnedFd) -> io::Result<()>,
+) -> io::Result<UdpSocket> {
     let family = if port.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let socket = socket(family, SockType::Datagram, SockFlag::SOCK_CLOEXEC, SockProtocol::Udp)?;
-    if port.is_ipv4() {
-        set(&socket, sockopt::IpRecvTos, &true)?;
-    } else {
+    if port.is_ipv6() {
         // Both versions may be media addresses; each has sockets of its own.
         set(&socket, sockopt::Ipv6V6Only, &true)?;
-        set(&socket, sockopt::Ipv6RecvTClass, &true)?;
     }
-    set(&socket, sockopt::RcvBuf, &receive_buffer)?;
-    set(&socket, sockopt::ReceiveTimestampns, &true)?;
+    // More than the system allows takes privilege; without it, what it allows has to do.
+    if set(&socket, sockopt::RcvBufForce, &receive_buffer).is_err() {
+        set(&socket, sockopt::RcvBuf, &receive_buffer)?;
+    }
+    prepare(&socket)?;
     bind(socket.as_raw_fd(), &SockaddrStorage::from(port))?;
     Ok(socket.into())
 }
 
 /// Makes what the socket sends bear a code point.
-pub(super) fn set_dscp(socket: &UdpSocket, is_v6: bool, dscp: Dscp) -> io::Result<()> {
+pub(crate) fn set_dscp(socket: &UdpSocket, is_v6: bool, dscp: Dscp) -> io::Result<()> {
     let class = i32::from(dscp.bits()) << 2;
     if is_v6 { set(socket, sockopt::Ipv6TClass, &class) } else { set(socket, sockopt::Ipv4Tos, &class) }
 }
@@ -42,7 +62,7 @@ fn set<O: SetSockOpt>(socket: &impl AsFd, option: O, value: &O::Val) -> io::Resu
 }
 
 /// Raises how many files this process may have open to `wanted`, or as far as it is allowed, and says how far.
-pub(super) fn raise_file_limit(wanted: u64) -> u64 {
+pub(crate) fn raise_file_limit(wanted: u64) -> u64 {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 0 };
     if soft >= wanted {
         return soft;

@@ -10,22 +10,22 @@ use crate::door::{
 
 /// What came with a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Datagram {
+pub(crate) struct Datagram {
     /// The sender.
-    pub(super) source: Endpoint,
+    pub(crate) source: Endpoint,
     /// When the kernel saw it, in nanoseconds of `CLOCK_REALTIME`.
-    pub(super) realtime_ns: Option<u64>,
+    pub(crate) realtime_ns: Option<u64>,
     /// The code point it came with.
-    pub(super) dscp: Option<Dscp>,
+    pub(crate) dscp: Option<Dscp>,
     /// Whether the payload was larger than the buffer.
-    pub(super) is_truncated: bool,
+    pub(crate) is_truncated: bool,
 }
 
 const HEAD: usize = HEADER - NAME - CONTROL;
 
 impl Datagram {
     /// Reads what stands in front of the payload. `None` for what the kernel would not write.
-    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let header: &[u8; HEADER] = bytes.first_chunk()?;
         let control_length = word(header, 4)? as usize;
         let flags = word(header, 12)? as i32;

@@ -16,9 +16,9 @@
 //! here. What the kernel tells with a packet beside its bytes costs a thirtieth for the time and as much for the code
 //! point; without the first, jitter would be the engine's own.
 
-mod bind;
+pub(crate) mod bind;
 mod clock;
-mod datagram;
+pub(crate) mod datagram;
 mod error;
 mod ports;
 #[cfg(test)]

@@ -10,7 +10,7 @@ use aya::programs::links::FdLink;
 use nix::net::if_::if_nametoindex;
 use parking_lot::Mutex;
 use undertone_abi::{Reason, RowIndex};
-use undertone_core::{Fabric, FabricError, Mixer, Plane, groups_for};
+use undertone_core::{Fabric, FabricError, Plane, groups_for};
 
 use crate::{
     OpenError, Options,
@@ -144,8 +144,8 @@ fn open_with(options: &Options, wanted: Sizes, found: Option<Sizes>, loaded: &dy
     let mut plane = Plane::adopt(fabric, options.node.clone(), &aliases, &devices)?;
     let adopted = Adopted { streams: plane.capacity().streams, tables: found.is_some() };
 
-    let ports = Ports::open(options.mixer.address)?;
-    let [divert_port, unresolved_port, copies_port] = ports.numbers()?;
+    let ports = Ports::open(options.mixer.address, options.mixer.lanes())?;
+    let mut mixer = ports.mixer(options.mixer.address)?;
     let kernel = &mut plane.fabric_mut().kernel;
     attach::to_mixer_link(kernel, &link, pins)?;
     let paths = attach::to_interfaces(kernel, &options.interfaces, options.path, pins)?;
@@ -154,8 +154,9 @@ fn open_with(options: &Options, wanted: Sizes, found: Option<Sizes>, loaded: &dy
         pins::detach_others(pins, &options.interfaces.iter().chain(near_and_far).collect::<Vec<_>>())?;
     }
     // Behind the driver, the kernel's copies of a packet share their bytes and cannot be told apart.
-    let copies_port = if paths.iter().any(|path| path.path == Path::Generic) { copies_port } else { 0 };
-    let mixer = Mixer { address: options.mixer.address, divert_port, unresolved_port, copies_port };
+    if !paths.iter().any(|path| path.path == Path::Generic) {
+        mixer.copies_port = 0;
+    }
     plane.set_mixer(mixer, link.way(), link.far.mac)?;
     let plane = Arc::new(Mutex::new(plane));
     let service = Service::start(&plane, options.mixer.address, ports, moves, events, inbox)?;

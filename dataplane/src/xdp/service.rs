@@ -21,9 +21,8 @@ use super::XdpFabric;
 use crate::{
     OpenError,
     counts::{Counts, Reasons},
-    door,
     kernel::KernelMemory,
-    mixer::{CopyOrders, Heart, MixerError, MixerService, Ports, index_of_alias},
+    mixer::{CopyOrders, Heart, MixerError, MixerThreads, Mixing, Ports, Pulse, Shift, index_of_alias},
     threads,
 };
 
@@ -56,7 +55,7 @@ pub(crate) struct Service {
     events: Sender<Event>,
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
-    mixer: MixerService,
+    mixer: MixerThreads,
 }
 
 impl Service {
@@ -85,11 +84,20 @@ impl Service {
             let copied = Arc::clone(&plane.fabric().copied);
             TablesHeart { tables, copied, addresses: plane.node().addresses.clone(), mixer }
         };
-        Ok(Self { events, stop, threads, mixer: MixerService::start(ports, heart)? })
+        let tables = Arc::clone(&heart.tables);
+        let pulse: Pulse = Box::new(move |now_ns| tables.beat(now_ns));
+        let shifted = Arc::clone(plane);
+        let shift: Shift = Box::new(move |row, offset| shifted.lock().shift(row, offset));
+        Ok(Self { events, stop, threads, mixer: MixerThreads::start(ports, mixer, heart, pulse, shift)? })
     }
 }
 
 impl Service {
+    /// What mixes.
+    pub(crate) const fn mixing(&self) -> Option<&Mixing> {
+        self.mixer.mixing.as_ref()
+    }
+
     /// The name of a thread that has ended.
     pub(crate) fn ended(&self) -> Option<String> {
         threads::ended(&self.threads).or_else(|| self.mixer.ended())
@@ -156,25 +164,26 @@ struct TablesHeart {
 }
 
 impl Heart for TablesHeart {
-    fn beat(&self) {
-        self.tables.beat(door::monotonic_ns());
+    fn beat(&self, now_ns: u64) {
+        self.tables.beat(now_ns);
     }
 
-    fn way_out(&self, alias: SocketAddrV4) -> Option<(SocketAddr, SocketAddr, u16)> {
+    fn way_out(&self, alias: SocketAddrV4) -> Option<(SocketAddr, SocketAddr)> {
         let memory = &*self.tables;
         let row = memory.row(self.row(alias)?)?;
         let rule = row.rule()?;
         let from = *self.addresses.get(rule.via.local.0 as usize)?;
         let to = if row.follows() { memory.row(rule.partner())?.answer_to(rule.to) } else { rule.to };
-        Some((SocketAddr::new(from, rule.from_port), to.into(), rule.sequence_offset))
+        Some((SocketAddr::new(from, rule.from_port), to.into()))
     }
 
     fn copies(&self, alias: SocketAddrV4) -> Option<CopyOrders> {
         let memory = &*self.tables;
-        let rule = memory.row(self.row(alias)?)?.rule()?;
+        let row = self.row(alias)?;
+        let rule = memory.row(row)?.rule()?;
         let group = memory.group(rule.group)?;
         let is_diverted = rule.forward && rule.divert;
-        let to_mixer = SocketAddrV4::new(self.mixer, memory.config().divert_port());
+        let to_mixer = SocketAddrV4::new(self.mixer, memory.config().divert_port(row, rule.partner()));
         let divert = is_diverted.then_some((SocketAddr::V4(alias), to_mixer));
         let copies = (0..group.count() as usize)
             .filter_map(|index| group.copy(index))

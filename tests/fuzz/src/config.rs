@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use undertone_abi::limits::{COPIES_MAX, GROUPS_MAX, MEDIA_ADDRESSES_MAX};
+use undertone_abi::limits::{COPIES_MAX, GROUPS_MAX, LANES_MAX, MEDIA_ADDRESSES_MAX};
 use undertone_control_core::{
     Config, ConfigError,
     config::{Media, StaticRelay},
@@ -58,7 +58,21 @@ fn compare(text: &str, config: &Config) {
 }
 
 fn media(media: &Media) {
-    let Media { addresses, ports, interfaces, path, groups, pins, mixer_interface, mixer_address } = media;
+    let Media {
+        addresses,
+        ports,
+        interfaces,
+        path,
+        groups,
+        pins,
+        mixer_interface,
+        mixer_address,
+        mixer_ports,
+        mixer_threads,
+    } = media;
+    if let Some(beside) = mixer_ports {
+        assert!(beside.first < beside.last && (beside.last < ports.first || beside.first > ports.last), "{beside:?}");
+    }
     assert!((1..=MEDIA_ADDRESSES_MAX as usize).contains(&addresses.len()), "{} addresses", addresses.len());
     assert!(are_different(addresses) && addresses.iter().all(is_host), "{addresses:?}");
     assert!(ports.first.is_multiple_of(2) && ports.first < ports.last && ports.first >= PORT_MIN, "{ports}");
@@ -69,6 +83,7 @@ fn media(media: &Media) {
     }
     assert!((1..=GROUPS_MAX).contains(groups), "{groups} groups");
     assert!(pins.as_deref().is_none_or(is_plain), "{pins:?}");
+    assert!(mixer_threads.is_none_or(|threads| (1..=LANES_MAX).contains(&threads)));
     assert!(mixer_interface.as_ref().is_none_or(|name| (1..INTERFACE_BYTES_MAX).contains(&name.len())));
     if let Some(mixer) = mixer_address {
         let network = &mixer.octets()[..3];

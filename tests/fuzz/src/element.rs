@@ -1,7 +1,7 @@
 //! The SIP element between peers that send anything at any time.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
@@ -18,8 +18,9 @@ use undertone_control_core::{
     },
     time::Nanos,
     trunk::{Group, Listener, Member, Pattern, Peer, PeerIndex, Route, Side, Trunks},
+    ua::{self, Destination, OwnNumber, Placement, Terms, UaId},
 };
-use undertone_core::{Relay, StreamReport};
+use undertone_core::{Relay, StreamReport, mixer::Codec};
 
 const US: ([u8; 4], u16) = ([192, 0, 2, 1], 5060);
 const PEERS: [([u8; 4], u16); 3] = [([198, 51, 100, 1], 5060), ([203, 0, 113, 1], 5060), ([203, 0, 113, 2], 5060)];
@@ -70,6 +71,12 @@ struct World {
     asked: BTreeMap<SocketAddr, Request>,
     /// Our Route, as parties would send it.
     route: String,
+    /// The last call of our own, whose name is our tag in it.
+    own: UaId,
+    /// Calls of our own that were told of, and not that they are over.
+    known: BTreeSet<UaId>,
+    /// What was kept of those that are up.
+    kept: BTreeMap<UaId, ua::Snapshot>,
 }
 
 /// Takes an input as steps: a kind, a length of two bytes, and so many bytes.
@@ -98,8 +105,18 @@ impl World {
     fn new() -> Self {
         let now = Nanos(1_000_000_000);
         let ports = Ports::new(&[IpAddr::from([192, 0, 2, 10])], 20_000, 20_039);
-        let element = Element::new(Arc::new(trunks()), Limits::default(), Board::default(), ports, [7; 32], now);
-        Self { element, now, asked: BTreeMap::new(), route: String::new() }
+        let mut element = Element::new(Arc::new(trunks()), Limits::default(), Board::default(), ports, [7; 32], now);
+        let numbers = vec![OwnNumber::Prefix { prefix: "007".into(), more_max: 6 }, OwnNumber::Exactly("*81".into())];
+        element.set_own(numbers, ua::Limits { calls_max: 4, ..ua::Limits::default() });
+        Self {
+            element,
+            now,
+            asked: BTreeMap::new(),
+            route: String::new(),
+            own: UaId(0),
+            known: BTreeSet::new(),
+            kept: BTreeMap::new(),
+        }
     }
 
     fn step(&mut self, kind: u8, step: &[u8]) {
@@ -107,18 +124,80 @@ impl World {
             peer @ 0..=2 => self.send(usize::from(peer), step),
             peer @ 3..=5 => self.answer(usize::from(peer - 3), step),
             6 => self.wait(Duration::from_millis(100) * u32::from(step.first().copied().unwrap_or(1))),
-            _ => match step.first().map(|what| what % 3) {
+            _ => match step.first().map(|what| what % 10) {
                 Some(0) => self.end_calls(),
                 Some(1) => self.element.media_mut().refuses ^= true,
+                Some(3) => drop(self.element.accept(self.now, self.own, &terms(step))),
+                Some(4) => drop(self.element.turn_down(self.now, self.own, 403, "No", Some("SIP;cause=403".into()))),
+                Some(5) => drop(self.element.alert(self.now, self.own)),
+                Some(6) => drop(self.element.hang_up(self.now, self.own, ua::Cause::by_us(480, "The End"))),
+                Some(7) => self.place(step),
+                Some(8) => self.take_up(),
                 _ => self.element.set_draining(!self.element.is_draining()),
             },
         }
     }
 
-    /// A peer sends a message, with our Route where it says `$ROUTE`.
+    /// We call a phone.
+    fn place(&mut self, step: &[u8]) {
+        let to = match step.get(1) {
+            Some(0) => Destination::Peers(vec![PeerIndex(1)]),
+            Some(1) => Destination::AsFrom(PeerIndex(0)),
+            _ => Destination::Group("inside".into()),
+        };
+        let text = String::from_utf8_lossy(step).into_owned();
+        let placement = Placement {
+            to,
+            number: text.clone(),
+            from_number: text.clone(),
+            from_name: text,
+            terms: terms(step),
+            auto_answer: step.len().is_multiple_of(2),
+            ring_s: 30,
+        };
+        if let Ok(id) = self.element.place(self.now, placement) {
+            self.own = id;
+            self.known.insert(id);
+        }
+    }
+
+    /// What was kept of the last call of our own is the call, when it is taken up by another element.
+    fn take_up(&mut self) {
+        let Some(snapshot) = self.kept.get(&self.own) else { return };
+        let ports = Ports::new(&[IpAddr::from([192, 0, 2, 10])], 20_000, 20_039);
+        let mut other = Element::new(Arc::new(trunks()), Limits::default(), Board::default(), ports, [8; 32], self.now);
+        let id = other.restore_ua(snapshot).expect("its peer is configured");
+        assert_eq!(other.ua_snapshot(id).as_ref(), Some(snapshot));
+        assert!(other.hang_up(self.now, id, ua::Cause::by_us(480, "The End")));
+    }
+
+    fn told(&mut self, event: &ua::Event) {
+        match event {
+            ua::Event::Incoming(incoming) => {
+                self.own = incoming.id;
+                assert!(self.known.insert(incoming.id), "a call comes in once");
+            }
+            ua::Event::Ended(id, _) => {
+                assert!(self.known.remove(id), "a call ends once");
+                self.kept.remove(id);
+                assert!(self.element.ua(*id).is_none());
+            }
+            // It may be over again, when this is looked at.
+            ua::Event::Up(_)
+            | ua::Event::Ringing(_)
+            | ua::Event::Media(..)
+            | ua::Event::Party(..)
+            | ua::Event::Digit { .. }
+            | ua::Event::Present(_) => {}
+        }
+    }
+
+    /// A peer sends a message, with our Route where it says `$ROUTE`, and our tag in the last call of our own where it says
+    /// `$TAG`.
     fn send(&mut self, peer: usize, message: &[u8]) {
         let text = String::from_utf8_lossy(message);
-        let routed = text.contains("$ROUTE").then(|| text.replace("$ROUTE", &self.route).into_bytes());
+        let routed = (text.contains("$ROUTE") || text.contains("$TAG"))
+            .then(|| text.replace("$ROUTE", &self.route).replace("$TAG", &self.own.to_string()).into_bytes());
         let flow = Flow { listener: 0, transport: Transport::Udp, remote: socket(PEERS[peer]), connection: 0 };
         self.element.receive(self.now, flow, routed.as_deref().unwrap_or(message));
     }
@@ -161,6 +240,8 @@ impl World {
                 },
                 Output::Keep(id) => drop(self.element.snapshot(id)),
                 Output::Event(_) | Output::Ended(_) => {}
+                Output::Ua(event) => self.told(&event),
+                Output::KeepUa(id) => self.kept.extend(self.element.ua_snapshot(id).map(|snapshot| (id, snapshot))),
             }
         }
         for call in self.element.calls() {
@@ -174,7 +255,11 @@ impl World {
         }
         let (used, all) = self.element.ports_used();
         assert!(used <= all, "more ports came back than there are");
-        if self.element.calls().next().is_none() {
+        let uas: BTreeSet<UaId> = self.element.uas().map(|ua| ua.id).collect();
+        assert_eq!(uas, self.known, "whoever has the calls of our own knows of all of them");
+        let own_ports = self.element.uas().filter_map(|ua| ua.media()).count();
+        assert!(used >= own_ports, "media of our own without ports");
+        if self.element.calls().next().is_none() && uas.is_empty() {
             assert_eq!((used, self.element.media().relays.len()), (0, 0), "media without a call");
         }
         assert!(self.element.media().relays.len() <= used, "relays without ports");
@@ -194,13 +279,16 @@ impl World {
         for call in calls {
             self.element.end_call(self.now, call, Cause::by_us(480, "The End"));
         }
+        for id in self.known.clone() {
+            self.element.hang_up(self.now, id, ua::Cause::by_us(480, "The End"));
+        }
     }
 
     /// All calls are ended; when every timer is over, nothing is left.
     fn end(mut self) {
         self.end_calls();
         self.wait(Duration::from_secs(400));
-        assert_eq!(self.element.calls().count(), 0);
+        assert_eq!((self.element.calls().count(), self.known.len()), (0, 0));
         assert_eq!(self.element.transactions(), (0, 0), "transactions that never end");
         for peer in 0..PEERS.len() {
             assert_eq!(self.element.calls_of(PeerIndex(peer as u16)), 0, "calls are counted that are over");
@@ -208,9 +296,15 @@ impl World {
     }
 }
 
+/// What we speak.
+fn terms(step: &[u8]) -> Terms {
+    let order = if step.len().is_multiple_of(2) { ua::Order::Theirs } else { ua::Order::Ours };
+    Terms { local: None, codecs: Codec::ALL.into_iter().skip(step.len() % 3).collect(), order }
+}
+
 fn trunks() -> Trunks {
     let member = |peer, priority| Member { peer: PeerIndex(peer), priority, weight: 1 };
-    let route = |from, to| Route { from, number: Pattern::Any, strip: 0, prepend: String::new(), to };
+    let route = |from, to| Route { from, number: Pattern::Any, strip: 0, prepend: String::new(), to, record: false };
     let peer = |(index, at): (usize, &([u8; 4], u16))| {
         let side = if index == 0 { Side::OffNet } else { Side::OnNet };
         let mut peer = Peer::new(format!("peer-{index}"), side, socket(*at));

@@ -7,7 +7,7 @@ use std::{
 
 use arbitrary::{Arbitrary, Unstructured};
 use undertone_abi::{
-    Clock, Config, Dscp, Endpoint, Fate, Group, Kind, Local, Policy, Published, Reason, Row, RowIndex, Side, Word64,
+    Clock, Config, Dscp, Fate, Group, Kind, Local, Policy, Published, Reason, Row, RowIndex, Side, Word64,
     limits::PORTS,
 };
 use undertone_core::{
@@ -21,7 +21,8 @@ const PORT_COUNT: u16 = 8;
 /// Replication groups, so few that they run out.
 const GROUPS: u32 = 6;
 const MIXER: Ipv4Addr = Ipv4Addr::new(127, 0, 64, 1);
-const DIVERT_PORT: u16 = 9000;
+/// One for each lane of the mixer.
+const DIVERT_PORTS: [u16; 3] = [9000, 9002, 9004];
 
 /// An order to the plane, or a datagram that comes.
 #[derive(Debug, Arbitrary)]
@@ -86,7 +87,7 @@ impl Host {
             Node { addresses: addresses.to_vec(), port_first: PORT_FIRST, port_last: PORT_FIRST + PORT_COUNT - 1 };
         let aliases = [Ipv4Addr::new(127, 0, 64, 16), Ipv4Addr::new(127, 0, 64, 17)];
         let mut plane = Plane::new(Shell::default(), node, &aliases).expect("two different addresses");
-        let mixer = Mixer { address: MIXER, divert_port: DIVERT_PORT, unresolved_port: 0, copies_port: 0 };
+        let mixer = Mixer { address: MIXER, divert_ports: DIVERT_PORTS.to_vec(), unresolved_port: 0, copies_port: 0 };
         let link = Link { interface: 1, tags: Vec::new(), mac: [2; 6], mtu: u16::MAX };
         plane.set_mixer(mixer, link, [2; 6]).expect("no stream is copied yet");
         let now_ns = 1 << 40;
@@ -108,7 +109,7 @@ impl Host {
                 }
             }
             Step::Divert(port, divert) => drop(self.plane.set_divert(port.socket(), divert)),
-            Step::Offset(port, packets) => drop(self.plane.add_sequence_offset(port.socket(), packets)),
+            Step::Offset(port, packets) => drop(self.plane.set_sequence_offset(port.socket(), packets)),
             Step::Beat => self.heartbeat.store(self.now_ns),
             Step::Datagram { to, from_mixer, from, dscp, after_ms, payload } => {
                 self.now_ns += u64::from(after_ms) * 1_000_000;
@@ -135,6 +136,13 @@ impl Host {
         self.compare_departures(&arrival, reason);
         if payload != came {
             assert!(reason.fate() == Fate::Sent && came.len() >= 12, "{reason:?} changed {came:x?}");
+            let offset = shell.memory().row(to.row()).and_then(Row::rule).map_or(0, |rule| rule.sequence_offset);
+            assert!(
+                side == Side::Network && offset != 0,
+                "{came:x?} from the mixer, or of a stream that is not shifted"
+            );
+            let sequence = u16::from_be_bytes([came[2], came[3]]).wrapping_add(offset);
+            assert_eq!(payload[2..4], sequence.to_be_bytes(), "another number than {offset} more");
             payload[2..4].copy_from_slice(&came[2..4]);
             assert_eq!(payload, came, "more than the sequence number");
         }
@@ -148,7 +156,7 @@ impl Host {
             Fate::Sent => {
                 let original = leaving.remove(0);
                 assert_eq!(original.reason, reason);
-                let is_to_mixer = original.to == Endpoint { address: MIXER.into(), port: DIVERT_PORT };
+                let is_to_mixer = original.to.address == MIXER.into() && DIVERT_PORTS.contains(&original.to.port);
                 assert_eq!(is_to_mixer, reason == Reason::Diverted, "{reason:?} to {:?}", original.to);
             }
             Fate::Passed | Fate::Dropped => assert!(leaving.is_empty() && stuck == 0, "{reason:?}, and yet it leaves"),

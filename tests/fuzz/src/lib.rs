@@ -9,12 +9,13 @@ mod config;
 mod datagram;
 mod element;
 mod engine;
+mod mixer;
 mod reception;
 mod rewrite;
 mod sdp;
 mod sip;
 
 pub use self::{
-    config::config, datagram::datagram, element::element, engine::engine, reception::reception, rewrite::rewrite,
-    sdp::sdp, sip::sip,
+    config::config, datagram::datagram, element::element, engine::engine, mixer::mixer, reception::reception,
+    rewrite::rewrite, sdp::sdp, sip::sip,
 };

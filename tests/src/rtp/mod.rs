@@ -21,8 +21,10 @@
 mod endpoint;
 pub mod netem;
 mod packet;
+mod tap;
 mod truth;
 
 pub use endpoint::{Endpoint, Received, Schedule};
 pub use packet::{Packet, Stream};
+pub use tap::{Seen, Tap};
 pub use truth::{Arrival, Truth, WINDOW};

@@ -1,6 +1,9 @@
 //! Real speech at 8 kHz: made, encoded, kept in files, and compared with what arrived.
 
 mod compare;
+mod likeness;
+mod pesq;
+mod tone;
 mod wav;
 
 use std::process::Command;
@@ -8,6 +11,10 @@ use std::process::Command;
 use audio_codec_algorithms::{decode_ulaw, encode_ulaw};
 
 pub use compare::{Similarity, similarity, snr};
+pub use likeness::likeness;
+pub use pesq::pesq;
+pub use tone::{hears, strength, tone};
+pub(crate) use wav::write_wav_at;
 pub use wav::{read_stereo_wav, read_wav, write_stereo_wav, write_wav};
 
 use crate::Result;

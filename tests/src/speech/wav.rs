@@ -21,7 +21,12 @@ pub fn read_stereo_wav(path: &Path) -> Result<[Vec<i16>; 2]> {
 
 /// Writes samples at [`SAMPLE_RATE`] as a WAV file of 16-bit mono.
 pub fn write_wav(path: &Path, samples: &[i16]) -> Result<()> {
-    write(path, format(1), samples)
+    write_wav_at(path, SAMPLE_RATE, samples)
+}
+
+/// The same at another rate.
+pub(crate) fn write_wav_at(path: &Path, rate: u32, samples: &[i16]) -> Result<()> {
+    write(path, WavSpec { sample_rate: rate, ..format(1) }, samples)
 }
 
 /// Writes a left and a right channel at [`SAMPLE_RATE`] as a WAV file of 16-bit stereo; the longer one decides how long

@@ -1,28 +1,36 @@
 //! The demo, run as its users run it.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{fs, process::Command, time::Duration};
 
 use serde_json::Value;
 use tempfile::TempDir;
 use undertone_tests::{
     Result,
     lab::{Process, require_privilege},
-    speech::{SAMPLE_RATE, read_stereo_wav, say, similarity},
+    speech::{SAMPLE_RATE, likeness, read_wav, say},
 };
 
 use crate::daemon::program::undertone;
 
-/// Longer than a call of [`SECONDS`] each over IPv4 and IPv6 can take, with all that is built around it.
-const TIMEOUT: Duration = Duration::from_mins(1);
+/// Longer than the call can take, with all that is built around it and looked for in it.
+const TIMEOUT: Duration = Duration::from_mins(4);
 
-/// How long each call lasts: enough for both parties to have said something.
-const SECONDS: usize = 3;
+/// Packets that a party sends in the call, at least.
+const PACKETS: u64 = 2_000;
 
-/// Packets of a stream in that time, at least.
-const PACKETS: u64 = SECONDS as u64 * 50;
+/// Everybody, and their voices.
+const PEOPLE: [(&str, &str); 3] = [("caller", "en-us+f3"), ("agent", "en-gb"), ("supervisor", "en-gb-scotland+f4")];
 
-/// Silence before the parties speak and between the calls, at most, in samples.
-const SILENCE: usize = 6 * SAMPLE_RATE as usize;
+/// What happens in the call: the mode, and whom the caller, the agent and the supervisor hear then.
+const ACTS: [(Option<&str>, [&[&str]; 3]); 7] = [
+    (None, [&["agent"], &["caller"], &[]]),
+    (Some("listen"), [&["agent"], &["caller"], &["caller", "agent"]]),
+    (Some("whisper"), [&["agent"], &["caller", "supervisor"], &["caller", "agent"]]),
+    (Some("barge"), [&["agent", "supervisor"], &["caller", "supervisor"], &["caller", "agent"]]),
+    (Some("whisper-caller"), [&["agent", "supervisor"], &["caller"], &["caller", "agent"]]),
+    (Some("listen"), [&["agent"], &["caller"], &["caller", "agent"]]),
+    (None, [&["agent"], &["caller"], &[]]),
+];
 
 mod privileged {
     use std::{fs, process::Command};
@@ -32,7 +40,7 @@ mod privileged {
     use super::{Demo, Process, TIMEOUT, undertone};
 
     #[test]
-    fn a_call_is_routed_and_crosses_in_native_xdp_and_what_was_heard_is_kept() -> Result<()> {
+    fn a_call_is_monitored_in_native_xdp_and_what_everybody_heard_is_kept() -> Result<()> {
         Demo::run(Command::new(super::DEMO), "native")?.check("xdp-native")
     }
 
@@ -43,7 +51,7 @@ mod privileged {
         let mut command = Command::new(super::DEMO);
         command.arg("--out").arg(directory.path());
         let mut demo = Process::spawn("the demo", command)?;
-        demo.wait_for_line("s of speech, in real time", TIMEOUT)?;
+        demo.wait_for_line("s, in real time", TIMEOUT)?;
         let owner = format!("ut{}-", demo.pid());
         assert!(namespaces_of(&owner) > 0);
         demo.signal(nix::sys::signal::Signal::SIGINT)?;
@@ -59,7 +67,7 @@ mod privileged {
 }
 
 #[test]
-fn without_privilege_a_call_is_routed_and_crosses_sockets_and_that_is_said() -> Result<()> {
+fn without_privilege_a_call_is_monitored_over_sockets_and_that_is_said() -> Result<()> {
     let demo = Demo::run(unprivileged(), "fastest")?;
     demo.check("io-uring")?;
     assert!(demo.lines.iter().any(|line| line.starts_with("Not exercised: XDP")), "{:#?}", demo.lines);
@@ -95,11 +103,12 @@ struct Demo {
     directory: TempDir,
 }
 
-/// Something that was said in a call.
+/// Something that was said in the call.
 struct Line<'a> {
-    call: usize,
+    /// The number of its act.
+    act: usize,
     at_s: f64,
-    party: &'a str,
+    person: &'a str,
     words: &'a str,
 }
 
@@ -108,102 +117,123 @@ impl Demo {
         // It stands beside the demo, which starts it.
         undertone()?;
         let directory = tempfile::tempdir().expect("a directory can be made");
-        command.args(["--path", path, "--seconds", &SECONDS.to_string(), "--out"]).arg(directory.path());
-        command.arg("--json").arg(directory.path().join("streams.json"));
+        command.args(["--path", path, "--out"]).arg(directory.path());
+        command.arg("--json").arg(directory.path().join("story.json"));
         let mut demo = Process::spawn("the demo", command)?;
         let status = demo.wait(TIMEOUT)?;
         assert!(status.success(), "{status}");
-        demo.wait_for_line("All that was said arrived", TIMEOUT)?;
+        demo.wait_for_line("Everybody heard whom they should, and nobody else", TIMEOUT)?;
         Ok(Self { lines: demo.lines(), directory })
     }
 
     fn check(&self, path: &str) -> Result<()> {
-        let calls = self.check_streams(path);
-        self.check_commands(calls);
-        for port in [1, 2] {
-            self.check_recording(&self.directory.path().join(format!("monitor-port-{port}.wav")), calls)?;
-        }
-        Ok(())
+        self.check_json(path);
+        self.check_commands();
+        self.check_report();
+        self.check_recordings()
     }
 
-    /// Holds the JSON against what must have crossed, and gives how many calls there were.
-    fn check_streams(&self, path: &str) -> usize {
-        let json = fs::read_to_string(self.directory.path().join("streams.json")).expect("the table was written");
-        let streams: Vec<Value> =
-            json.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect();
-        let names: Vec<_> = streams.iter().map(|stream| (stream["from"].as_str(), stream["ip"].as_u64())).collect();
-        let expected = [("caller", 4), ("agent", 4), ("caller", 6), ("agent", 6)];
-        // The loopback interface has one IPv6 address only, and shows one call.
-        let count = if path == "io-uring" { 2 } else { 4 };
-        assert_eq!(names, expected[..count].iter().map(|(from, ip)| (Some(*from), Some(*ip))).collect::<Vec<_>>());
-        for stream in &streams {
-            assert_eq!(stream["path"], path);
-            let copied: Vec<_> = [0, 1].iter().map(|port| stream["copied"][port].as_u64()).collect();
-            assert!(copied.iter().all(|copied| *copied >= Some(PACKETS)), "{stream}");
-            assert!(copied.iter().all(|copied| *copied <= stream["packets"].as_u64()), "{stream}");
-            assert_eq!((&stream["loss_percent"], &stream["identical"]), (&0.0.into(), &true.into()), "{stream}");
-            assert!(stream["speech_heard"].as_f64() > Some(0.95) && stream["mos"].as_f64() > Some(4.0), "{stream}");
-            assert!(stream["speech_copied"].as_f64() > Some(0.99), "{stream}");
+    /// Holds the JSON against what must have been measured.
+    fn check_json(&self, path: &str) {
+        let story: Value = serde_json::from_str(&self.read("story.json")).expect("it is JSON");
+        let acts = story["acts"].as_array().expect("acts");
+        assert_eq!(acts.len(), ACTS.len());
+        for (act, (mode, heard)) in acts.iter().zip(ACTS) {
+            assert_eq!((act["mode"].as_str(), act["as_expected"].as_bool()), (mode, Some(true)), "{act}");
+            for ((listener, _), heard) in PEOPLE.into_iter().zip(heard) {
+                for (speaker, found) in act["hears"][listener].as_object().expect("who is heard") {
+                    assert_eq!(
+                        found.as_bool(),
+                        Some(heard.contains(&speaker.as_str())),
+                        "{listener}, {speaker}: {act}"
+                    );
+                }
+            }
         }
-        count / 2
+        for stream in story["streams"].as_array().expect("streams") {
+            assert_eq!((stream["path"].as_str(), stream["lost"].as_u64()), (Some(path), Some(0)), "{stream}");
+            assert!(stream["packets"].as_u64() >= Some(PACKETS) && stream["mos"].as_f64() > Some(4.0), "{stream}");
+        }
+        let received = story["received"].as_array().expect("what was received");
+        assert_eq!(received.len(), 2 * ACTS.len());
+        let is_seen = path != "io-uring";
+        for it in received {
+            assert!(it["alike"].as_f64() > Some(0.95), "{it}");
+            let payloads = &it["payloads"];
+            let is_mixed = it["mixed"].as_bool().expect("straight on or not");
+            // Without privilege, packets cannot be looked at.
+            assert_eq!(payloads.is_object(), is_seen, "{it}");
+            if is_seen {
+                assert!(payloads["sent"].as_u64() > Some(50) && payloads["missing"] == 0, "{it}");
+                assert_eq!(payloads["changed"].as_u64() > Some(0), is_mixed, "{it}");
+            }
+        }
+        assert_eq!(story["latency"].is_array(), is_seen);
     }
 
-    /// The operator's commands are shown with what they said: the configuration, each call, its copies, its record.
-    fn check_commands(&self, calls: usize) {
+    /// The operator's commands are shown with what they said: the configuration, the call, its record, the audit.
+    fn check_commands(&self) {
         let count = |text: &str| self.lines.iter().filter(|line| line.contains(text)).count();
-        assert_eq!([count("$ undertone run "), count("[[route]]"), count("$ undertone records")], [1, calls, 1]);
-        assert_eq!([count("$ undertone calls"), count("$ undertone copy add")], [calls, 4 * calls]);
-        assert_eq!(count("  200  Normal Clearing  caller"), calls, "a record of each call");
+        let commands = [
+            "$ undertone run ",
+            "[[monitoring.rule]]",
+            "$ undertone calls",
+            "$ undertone records",
+            "$ undertone audit",
+        ];
+        assert_eq!(commands.map(count), [1; 5], "{:#?}", self.lines);
+        assert_eq!(count("  200  Normal Clearing  caller"), 1, "the call's record");
+        assert_eq!(["session-started", "mode-changed", "session-ended"].map(count), [1, 4, 1], "the audit");
     }
 
-    /// Looks for all that was said in a recording, in its order.
-    fn check_recording(&self, file: &Path, calls: usize) -> Result<()> {
-        let channels = read_stereo_wav(file)?;
-        let length = channels[0].len();
-        assert!(
-            (calls * SECONDS * SAMPLE_RATE as usize..calls * (SILENCE + SECONDS * 8000)).contains(&length),
-            "{length}"
-        );
-        let lines = self.transcript();
-        assert!(lines.len() >= 2 * calls, "each party says something in each call");
-        let mut begins = Vec::new();
-        for line in lines {
-            let (voice, channel) = if line.party == "caller" { ("en-us+f3", 0) } else { ("en-gb", 1) };
-            let mut spoken = say(voice, line.words)?;
-            spoken.truncate(SAMPLE_RATE as usize / 2);
-            // Calls are equally long, and begin alike.
-            let [begin, end] = [line.call, line.call + 1].map(|call| call * length / calls);
-            let found = similarity(&spoken, &channels[channel][begin..end], length);
-            assert!(found.score > 0.99, "{}: {found:?}", line.words);
-            begins.push((line.call, found.lag as f64 / f64::from(SAMPLE_RATE) - line.at_s));
+    /// The report needs nothing from elsewhere.
+    fn check_report(&self) {
+        let report = self.read("report.html");
+        assert_eq!(report.matches("<svg ").count(), PEOPLE.len());
+        for elsewhere in ["http:", "https:", "src=", "url(", "@import", "<link"] {
+            assert!(!report.contains(elsewhere), "{elsewhere}");
         }
-        // Telephones begin when they hear that they are connected: one a moment after the other.
-        for pair in begins.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
-            assert!((pair[0].1 - pair[1].1).abs() < 0.5, "{begins:?}");
+        for deed in ["007100", "*83", "*82", "*81", "*80", "hangs up"] {
+            assert!(report.contains(&format!("<b>{deed}</b>")), "{deed}");
+        }
+    }
+
+    /// Looks for all that was said in everybody's recording.
+    fn check_recordings(&self) -> Result<()> {
+        let lines = self.transcript();
+        assert_eq!(lines.len(), 2 * ACTS.len() + 5, "everybody says something in every act that they are in");
+        for ((listener, _), place) in PEOPLE.into_iter().zip(0..) {
+            let heard = read_wav(&self.directory.path().join(format!("{listener}.wav")))?;
+            for line in &lines {
+                let (_, voice) = PEOPLE.into_iter().find(|(name, _)| *name == line.person).expect("somebody");
+                let mut spoken = say(voice, line.words)?;
+                spoken.truncate(SAMPLE_RATE as usize);
+                let sample = |at_s: f64| ((at_s.max(0.0) * f64::from(SAMPLE_RATE)) as usize).min(heard.len());
+                let window = &heard[sample(line.at_s - 0.8)..sample(line.at_s + 1.8)];
+                let score = likeness(&spoken, window).score;
+                let is_expected = ACTS[line.act].1[place].contains(&line.person);
+                let as_expected = if is_expected { score > 0.75 } else { score < 0.5 };
+                assert!(as_expected, "{listener}, {}: {}: {score}", line.person, line.words);
+            }
         }
         Ok(())
     }
 
-    /// What the demo says was said, of which at least half a second was.
+    /// What the demo says was said.
     fn transcript(&self) -> Vec<Line<'_>> {
-        let mut call = 0;
+        let mut act = 0;
         let mut said = Vec::new();
         for line in &self.lines {
-            call += usize::from(line.starts_with("call, IPv6"));
-            if let Some(line) = said_in(call, line)
-                && line.at_s + 0.5 <= SECONDS as f64
-            {
-                said.push(line);
-            }
+            let Some((at_s, what)) = line.trim_start().split_once(" s  ") else { continue };
+            let Ok(at_s) = at_s.parse() else { continue };
+            act += usize::from(what.starts_with("the supervisor "));
+            let words = what.trim_start().split_once(' ').filter(|_| what.starts_with("  "));
+            said.extend(words.map(|(person, words)| Line { act, at_s, person, words: words.trim_start() }));
         }
         said
     }
-}
 
-/// Reads a line like ` 2.3 s  caller  Hi Sam.`.
-fn said_in(call: usize, line: &str) -> Option<Line<'_>> {
-    let (at_s, rest) = line.trim_start().split_once(" s  ")?;
-    let (party, words) = rest.split_once(' ')?;
-    let at_s = at_s.parse().ok()?;
-    Some(Line { call, at_s, party, words: words.trim_start() })
+    fn read(&self, file: &str) -> String {
+        fs::read_to_string(self.directory.path().join(file)).expect("the demo has written it")
+    }
 }

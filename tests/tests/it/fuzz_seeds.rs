@@ -11,11 +11,12 @@ mod fuzz;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 8] = [
+const TARGETS: [Target; 9] = [
     ("config", fuzz::config),
     ("datagram", fuzz::datagram),
     ("element", fuzz::element),
     ("engine", fuzz::engine),
+    ("mixer", fuzz::mixer),
     ("reception", fuzz::reception),
     ("rewrite", fuzz::rewrite),
     ("sdp", fuzz::sdp),

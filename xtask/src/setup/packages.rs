@@ -16,15 +16,21 @@ pub(super) struct Group {
 
 struct Package {
     name: &'static str,
-    /// A program of it. The package counts as installed when this is there, wherever it came from.
+    /// A program of it, or the path of a file where it has none. The package counts as installed when this is there,
+    /// wherever it came from.
     program: &'static str,
     /// A service that its installation starts and that nobody here wants to run.
     service: Option<&'static str>,
 }
 
 pub(super) const COMPILERS: Group = Group {
-    why: "compile the parts of our dependencies that are in C and C++",
-    packages: &[package("gcc", "cc"), package("g++", "c++")],
+    why: "compile the parts of our dependencies that are in C and C++, and link the Opus codec",
+    packages: &[
+        package("gcc", "cc"),
+        package("g++", "c++"),
+        package("pkg-config", "pkg-config"),
+        package("libopus-dev", "/usr/include/opus/opus.h"),
+    ],
 };
 
 pub(super) const LAB: Group = Group {
@@ -68,7 +74,7 @@ impl Group {
     /// The names of those that are there, and of those that are not.
     pub(super) fn survey(&self) -> (Vec<&'static str>, Vec<&'static str>) {
         let names = self.packages.iter().map(|package| (package.name, package.program));
-        let (present, missing): (Vec<_>, Vec<_>) = names.partition(|(_, program)| find_program(program).is_some());
+        let (present, missing): (Vec<_>, Vec<_>) = names.partition(|(_, program)| is_there(program));
         let name = |(name, _)| name;
         (present.into_iter().map(name).collect(), missing.into_iter().map(name).collect())
     }
@@ -86,16 +92,25 @@ impl Group {
     }
 }
 
+fn is_there(program: &str) -> bool {
+    if program.starts_with('/') { Path::new(program).exists() } else { find_program(program).is_some() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_package_is_there_when_its_program_is() {
+    fn a_package_is_there_when_its_program_or_file_is() {
         const GROUP: Group = Group {
             why: "this test",
-            packages: &[package("dash", "sh"), package("none", "undertone-no-such-program")],
+            packages: &[
+                package("dash", "sh"),
+                package("none", "undertone-no-such-program"),
+                package("base-files", "/etc"),
+                package("no-files", "/etc/undertone-no-such-file"),
+            ],
         };
-        assert_eq!(GROUP.survey(), (vec!["dash"], vec!["none"]));
+        assert_eq!(GROUP.survey(), (vec!["dash", "base-files"], vec!["none", "no-files"]));
     }
 }

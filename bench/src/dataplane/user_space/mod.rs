@@ -7,7 +7,6 @@
 //! be the sender's where the relay is the faster of the two. What the kernel does for the relay on the sender's core, up
 //! to the relay's sockets, is not counted for either.
 
-mod bencode;
 mod product;
 mod rtpengine;
 mod scene;
@@ -18,7 +17,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 use self::{scene::Scene, sender::Sender};
-use crate::{machine::Process, rounds::Measured};
+use crate::{
+    machine::{Process, Rtpengine},
+    rounds::Measured,
+};
 
 /// Streams that take turns.
 const STREAMS: u16 = 200;
@@ -37,7 +39,7 @@ impl Relay {
     pub(super) fn obstacle(self) -> Option<String> {
         match self {
             Self::Undertone => product::obstacle(),
-            Self::Rtpengine => rtpengine::obstacle(),
+            Self::Rtpengine => Rtpengine::obstacle(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::{
+    identity::Source,
     sip::{
         Flow,
         message::{Request, Response, Uri},
@@ -39,8 +40,8 @@ pub struct PartyName {
     pub user: String,
     /// Whether it does not want the other party to know.
     pub is_private: bool,
-    /// The [`Source`](crate::identity::Source) that says all this.
-    pub source: String,
+    /// What says all this; `None` where nothing does.
+    pub source: Option<Source>,
 }
 
 impl PartyName {

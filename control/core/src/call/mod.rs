@@ -9,10 +9,10 @@ mod ports;
 mod record;
 mod session;
 mod snapshot;
+mod sound;
 
 use std::{fmt, str::FromStr};
 
-pub(crate) use self::session::Manner;
 pub use self::{
     leg::{Leg, Party, PartyName},
     media::{Media, MediaFailure},
@@ -20,6 +20,11 @@ pub use self::{
     record::{Cause, Record, StreamRecord},
     session::{Refusal, Session},
     snapshot::Snapshot,
+    sound::SoundStream,
+};
+pub(crate) use self::{
+    session::{Manner, take_port},
+    snapshot::Text,
 };
 use crate::{
     sip::{
@@ -111,12 +116,16 @@ pub struct Call {
     pub phase: Phase,
     /// The number that was dialled.
     pub dialled: String,
+    /// What the route has made of it: the number that is called.
+    pub called: String,
     /// The caller's Call-ID header.
     pub sip_call_id: bytes::Bytes,
     /// The parties: caller and callee.
     pub legs: [Leg; 2],
     /// Their media.
     pub session: Session,
+    /// The call whose place it takes, as its INVITE says (RFC 3891), where that is one of ours.
+    pub replaces: Option<CallId>,
     /// When it began.
     pub started: Nanos,
     /// When the callee was first heard of.
@@ -129,12 +138,17 @@ pub struct Call {
     pub(crate) server: Option<ServerId>,
     /// The INVITE that was answered.
     pub(crate) client: Option<ClientId>,
+    /// Whether its route has it recorded.
+    pub recorded: bool,
     /// Whether the last offer stood in a response.
     pub(crate) offers_late: bool,
     /// Whether the caller's INVITE had an offer; else the callee makes one.
     pub(crate) offered: bool,
-    pub(crate) setup: Option<Setup>,
+    pub(crate) setup: Option<Box<Setup>>,
 }
+
+// A class of the allocator's, and the largest part of what a call in progress takes.
+const _: () = assert!(size_of::<Call>() <= 896);
 
 /// What there is of a call while it is not answered.
 #[derive(Debug)]

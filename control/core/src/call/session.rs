@@ -9,7 +9,11 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 use undertone_core::{Clock, Dscp, End, Kind, Policy, Relay};
 
-use super::{Media, Ports, Role, Snapshot, StreamRecord, snapshot::KeptLine};
+use super::{
+    Media, Ports, Role, Snapshot, StreamRecord,
+    snapshot::KeptLine,
+    sound::{Heard, SoundStream},
+};
 use crate::sdp::{Anchor, MediaKind, MediaLine, Options, Sdp, SdpError, Transport, Treatment, policy, policy::Where};
 
 /// How media towards one party is handled.
@@ -45,7 +49,8 @@ pub enum Refusal {
 /// The media of one call.
 #[derive(Debug, Default)]
 pub struct Session {
-    lines: Vec<Line>,
+    /// No more than there are: most calls have one line, for as long as they last.
+    lines: Box<[Line]>,
     /// Who has made an offer that is not answered.
     offer: Option<Role>,
 }
@@ -55,12 +60,15 @@ pub struct Session {
 struct Line {
     /// The port of each party's pair, and its address.
     ports: [Option<SocketAddr>; 2],
-    /// Where the offerer wants it, while that is not answered.
-    offered: Option<Target>,
+    /// Where the offerer wants it, while that is not answered: in a box, for that is not long.
+    offered: Option<Box<Target>>,
     /// Where each party wants it.
     targets: [Option<Target>; 2],
     running: Option<Running>,
 }
+
+// A class of the allocator's: one line of each call in progress is kept.
+const _: () = assert!(size_of::<Line>() <= 640);
 
 /// Where a party wants a media line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +81,8 @@ pub(super) struct Target {
     /// It wants nothing for now, and says so by an address that is none.
     pub(super) held: bool,
     pub(super) clock: Clock,
+    /// What the mixer can do with what is sent to it.
+    pub(super) heard: Heard,
 }
 
 /// The relays of a media line.
@@ -113,10 +123,9 @@ impl Session {
         if offered.iter().all(Option::is_none) && sdp.media().iter().any(|line| !line.is_rejected()) {
             return Err(Refusal::Nothing);
         }
-        let had = self.lines.len();
-        self.lines.resize(had.max(offered.len()), Line::default());
+        self.grow(offered.len());
         for (line, offered) in self.lines.iter_mut().zip(&offered) {
-            line.offered = *offered;
+            line.offered = offered.map(Box::new);
         }
         if let Err(refusal) = self.take_ports(manners, ports, media) {
             self.withdraw(ports);
@@ -151,7 +160,7 @@ impl Session {
         let mut failures = Vec::new();
         for (line, answer) in self.lines.iter_mut().zip(&answered) {
             // An answer that comes again finds the offer taken already.
-            let offer = line.offered.take().or(line.targets[offerer as usize]);
+            let offer = line.offered.take().map(|offer| *offer).or(line.targets[offerer as usize]);
             match (offer, answer) {
                 (Some(offer), Some(answer)) => {
                     line.targets[offerer as usize] = Some(offer);
@@ -200,7 +209,7 @@ impl Session {
         media: &mut impl Media,
     ) -> Vec<String> {
         let mut failures = Vec::new();
-        for kept in &snapshot.lines {
+        let restored = snapshot.lines.iter().map(|kept| {
             let targets = kept.targets.map(|target| target.map(Into::into));
             let mut line = Line { ports: kept.ports, targets, ..Line::default() };
             for port in kept.ports.iter().flatten() {
@@ -212,8 +221,9 @@ impl Session {
                 line.running = Some(wanted).filter(|wanted| runs(wanted.rtp) && wanted.rtcp.is_none_or(runs));
             }
             failures.extend(line.run(manners, media).err());
-            self.lines.push(line);
-        }
+            line
+        });
+        self.lines = restored.collect();
         failures
     }
 
@@ -231,10 +241,31 @@ impl Session {
             .flat_map(|running| [(Role::Caller, running.rtp.a.local), (Role::Callee, running.rtp.b.local)])
     }
 
+    /// The streams of its first line of sound that runs, from each party.
+    pub fn sound(&self) -> Option<[SoundStream; 2]> {
+        self.lines.iter().find_map(|line| {
+            let (running, [Some(caller), Some(callee)]) = (line.running?, line.targets) else { return None };
+            if !caller.heard.is_sound {
+                return None;
+            }
+            let stream = |at, from: Target, to: Target| SoundStream { at, said: from.heard, heard: to.heard };
+            Some([stream(running.rtp.a.local, caller, callee), stream(running.rtp.b.local, callee, caller)])
+        })
+    }
+
     /// How its streams of RTP have been, and how much came over the others.
     pub(crate) fn records(&self, media: &impl Media) -> Vec<StreamRecord> {
         let record = |(from, at)| Some(StreamRecord::new(from, &media.report(at)?));
         self.streams().filter_map(record).collect()
+    }
+
+    /// Has at least so many lines.
+    fn grow(&mut self, lines: usize) {
+        if lines > self.lines.len() {
+            let mut grown = std::mem::take(&mut self.lines).into_vec();
+            grown.resize_with(lines, Line::default);
+            self.lines = grown.into();
+        }
     }
 
     /// Takes a pair of ports for each party of each line that has none.
@@ -270,7 +301,7 @@ impl Session {
 }
 
 /// Takes a pair of ports on the address number `index`: the first at which no relay is that somebody added by hand.
-fn take_port(index: u8, ports: &mut Ports, media: &impl Media) -> Option<SocketAddr> {
+pub(crate) fn take_port(index: u8, ports: &mut Ports, media: &impl Media) -> Option<SocketAddr> {
     let ip = ports.address(index)?;
     for _ in 0..ports.free(index) {
         let at = SocketAddr::new(ip, ports.take(index)?);
@@ -328,6 +359,7 @@ impl Target {
         let clock = hz.and_then(Clock::from_hz).unwrap_or_default();
         let carries = Carries::of(line.transport);
         let mux = line.rtcp_mux || carries == Carries::Datagrams;
+        let heard = Heard::of(line);
         let there = policy::check_line(line, ours)?;
         match (there.media, before) {
             (Where::To(rtp), _) => {
@@ -335,16 +367,16 @@ impl Target {
                     Some(Where::To(rtcp)) => rtcp,
                     _ => next(rtp),
                 };
-                Ok(Self { rtp, rtcp, mux, carries, held: false, clock })
+                Ok(Self { rtp, rtcp, mux, carries, held: false, clock, heard })
             }
-            (Where::Nowhere, Some(before)) => Ok(Self { held: true, ..before }),
+            (Where::Nowhere, Some(before)) => Ok(Self { held: true, heard, ..before }),
             (Where::Nowhere, None) => {
                 // Nothing is sent there; documentation addresses are nobody's (RFC 5737, RFC 3849).
                 let nobody = match line.destination {
                     Some(SocketAddr::V6(_)) => SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 9)),
                     _ => SocketAddr::from(([192, 0, 2, 1], 9)),
                 };
-                Ok(Self { rtp: nobody, rtcp: nobody, mux, carries, held: true, clock })
+                Ok(Self { rtp: nobody, rtcp: nobody, mux, carries, held: true, clock, heard })
             }
         }
     }

@@ -11,9 +11,10 @@ use undertone_core::Clock;
 use super::{
     Call, Leg, Party, PartyName, Phase, Role,
     session::{Carries, Target},
+    sound::Heard,
 };
 use crate::{
-    identity,
+    identity::{self, Source},
     sip::{Flow, Transport},
     time::Nanos,
     trunk::Trunks,
@@ -27,9 +28,14 @@ pub struct Snapshot {
     /// Whether it was up. One that was not cannot go on without its INVITE.
     pub(crate) is_up: bool,
     pub(super) dialled: String,
+    // Those of calls that an earlier version has kept have none.
+    #[serde(default)]
+    called: String,
     pub(super) sip_call_id: Text,
     pub(super) legs: [KeptLeg; 2],
     pub(super) lines: Vec<KeptLine>,
+    #[serde(default)]
+    recorded: bool,
     started_ns: u64,
     rang_ns: Option<u64>,
     answered_ns: Option<u64>,
@@ -79,18 +85,20 @@ pub(super) struct KeptTarget {
     carries: Carries,
     held: bool,
     clock_hz: u32,
+    #[serde(default)]
+    heard: Heard,
 }
 
 /// Bytes as SIP has them, of which not all are UTF-8: each is the character of its number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Text(String);
+pub(crate) struct Text(String);
 
 impl Text {
-    fn of(bytes: &[u8]) -> Self {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
         Self(bytes.iter().map(|byte| char::from(*byte)).collect())
     }
 
-    pub(super) fn bytes(&self) -> Bytes {
+    pub(crate) fn bytes(&self) -> Bytes {
         self.0.chars().map(|letter| u8::try_from(u32::from(letter)).unwrap_or(b'?')).collect()
     }
 }
@@ -103,9 +111,11 @@ impl Snapshot {
             id: call.id.to_string(),
             is_up: call.phase == Phase::Up,
             dialled: call.dialled.clone(),
+            called: call.called.clone(),
             sip_call_id: Text::of(&call.sip_call_id),
             legs: [leg(Role::Caller)?, leg(Role::Callee)?],
             lines: call.session.kept(),
+            recorded: call.recorded,
             started_ns: call.started.0,
             rang_ns: call.rang.map(|at| at.0),
             answered_ns: call.answered.map(|at| at.0),
@@ -125,13 +135,16 @@ impl Snapshot {
             id: self.id.parse().ok()?,
             phase: Phase::Up,
             dialled: self.dialled.clone(),
+            called: self.called.clone(),
             sip_call_id: self.sip_call_id.bytes(),
             legs: [caller.leg(trunks)?, callee.leg(trunks)?],
             session: super::Session::default(),
+            replaces: None,
             started: Nanos(self.started_ns),
             rang: self.rang_ns.map(Nanos),
             answered: self.answered_ns.map(Nanos),
             left: None,
+            recorded: self.recorded,
             offers_late: false,
             server: None,
             client: None,
@@ -152,7 +165,7 @@ impl KeptLeg {
             extension,
             user,
             is_private,
-            source,
+            source: source.map(|source| source.to_string()).unwrap_or_default(),
             sip_user: Some(leg.user.clone()),
             tag: leg.tag.as_deref().map(Text::of),
             listener: flow.listener,
@@ -177,7 +190,7 @@ impl KeptLeg {
                 name: self.name.clone(),
                 user: self.user.clone(),
                 is_private: self.is_private,
-                source: self.source.clone(),
+                source: Source::from_name(&self.source),
             },
             tag: self.tag.as_ref().map(Text::bytes),
             user: self.sip_user.clone().unwrap_or_else(|| identity::user_of(&self.address.bytes())),
@@ -194,14 +207,14 @@ impl KeptLeg {
 
 impl From<Target> for KeptTarget {
     fn from(target: Target) -> Self {
-        let Target { rtp, rtcp, mux, carries, held, clock } = target;
-        Self { rtp, rtcp, mux, carries, held, clock_hz: clock.hz() }
+        let Target { rtp, rtcp, mux, carries, held, clock, heard } = target;
+        Self { rtp, rtcp, mux, carries, held, clock_hz: clock.hz(), heard }
     }
 }
 
 impl From<KeptTarget> for Target {
     fn from(kept: KeptTarget) -> Self {
-        let KeptTarget { rtp, rtcp, mux, carries, held, clock_hz } = kept;
-        Self { rtp, rtcp, mux, carries, held, clock: Clock::from_hz(clock_hz).unwrap_or_default() }
+        let KeptTarget { rtp, rtcp, mux, carries, held, clock_hz, heard } = kept;
+        Self { rtp, rtcp, mux, carries, held, clock: Clock::from_hz(clock_hz).unwrap_or_default(), heard }
     }
 }

@@ -5,9 +5,9 @@ use std::{
     net::IpAddr,
 };
 
-use undertone_abi::limits::{GROUPS_DEFAULT, GROUPS_MAX, MEDIA_ADDRESSES_MAX};
+use undertone_abi::limits::{GROUPS_DEFAULT, GROUPS_MAX, LANES_MAX, MEDIA_ADDRESSES_MAX};
 
-use super::{Media, PINS_DEFAULT, document::Placed, section::Section, values};
+use super::{Media, PINS_DEFAULT, PortRange, document::Placed, section::Section, values};
 use crate::names::PathChoice;
 
 impl Media {
@@ -18,7 +18,7 @@ impl Media {
         let interfaces = interfaces(section, path);
         let groups = section.or_default("groups", values::integer(1..=GROUPS_MAX), GROUPS_DEFAULT);
         let pins = section.or_default("pins", values::pins, Some(PINS_DEFAULT.into()));
-        let mixer = Mixer::read(section.section("mixer"), &addresses);
+        let mixer = Mixer::read(section.section("mixer"), &addresses, ports.as_ref());
         section.finish();
         // What goes on to be checked against the addresses is bounded by their number.
         let addresses = Some(addresses).filter(|addresses| addresses.len() <= MEDIA_ADDRESSES_MAX as usize);
@@ -31,6 +31,8 @@ impl Media {
             pins: pins?,
             mixer_interface: mixer.interface,
             mixer_address: mixer.address,
+            mixer_ports: mixer.ports,
+            mixer_threads: mixer.threads,
         })
     }
 }
@@ -79,10 +81,12 @@ fn interfaces(section: &Section<'_>, path: Option<PathChoice>) -> Vec<String> {
 struct Mixer {
     interface: Option<String>,
     address: Option<std::net::Ipv4Addr>,
+    ports: Option<PortRange>,
+    threads: Option<u32>,
 }
 
 impl Mixer {
-    fn read(section: Option<Section<'_>>, media: &[Placed<IpAddr>]) -> Self {
+    fn read(section: Option<Section<'_>>, media: &[Placed<IpAddr>], taken: Option<&Placed<PortRange>>) -> Self {
         let Some(section) = section else { return Self::default() };
         let interface = section.optional("interface", values::mixer_interface);
         let address = section.optional("address", values::mixer_address);
@@ -94,7 +98,22 @@ impl Mixer {
                 section.complain(&address.place, wrong, r#"write another, like "169.254.64.1""#);
             }
         }
+        let ports = section.optional("ports", values::port_range);
+        if let (Some(ports), Some(taken)) = (&ports, taken)
+            && ports.value.first <= taken.value.last
+            && taken.value.first <= ports.value.last
+        {
+            let PortRange { first, last } = taken.value;
+            let wrong = format!("some of these are media ports, which are {first}-{last}");
+            section.complain(&ports.place, wrong, "write others: what comes to media ports is the parties'");
+        }
+        let threads = section.optional("threads", values::integer(1..=LANES_MAX));
         section.finish();
-        Self { interface: interface.map(|interface| interface.value), address: address.map(|address| address.value) }
+        Self {
+            interface: interface.map(|interface| interface.value),
+            address: address.map(|address| address.value),
+            ports: ports.map(|ports| ports.value),
+            threads: threads.map(|threads| threads.value),
+        }
     }
 }

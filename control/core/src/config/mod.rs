@@ -74,6 +74,25 @@ pub struct Media {
     pub mixer_interface: Option<String>,
     /// The local mixer's address; `None` leaves it to the data plane.
     pub mixer_address: Option<Ipv4Addr>,
+    /// The ports of supervisors' telephones, outside the media ports; `None` for those beside them.
+    pub mixer_ports: Option<PortRange>,
+    /// Threads that mix; `None` for one a processor.
+    pub mixer_threads: Option<u32>,
+}
+
+impl Media {
+    /// The ports of supervisors' telephones, first and last: unless configured, the 10,000 behind the media ports, or before
+    /// them where there are not so many.
+    pub fn monitor_ports(&self) -> (u16, u16) {
+        const COUNT: u16 = 10_000;
+        if let Some(PortRange { first, last }) = self.mixer_ports {
+            return (first, last);
+        }
+        match self.ports.last.checked_add(COUNT) {
+            Some(last) => (self.ports.last + 1, last),
+            None => (self.ports.first.saturating_sub(COUNT).max(1024), self.ports.first - 1),
+        }
+    }
 }
 
 /// Ports, `first` even and below `last`.
@@ -142,6 +161,8 @@ impl Config {
             ("media.pins", new.pins == old.pins),
             ("media.mixer.interface", new.mixer_interface == old.mixer_interface),
             ("media.mixer.address", new.mixer_address == old.mixer_address),
+            ("media.mixer.ports", new.mixer_ports == old.mixer_ports),
+            ("media.mixer.threads", new.mixer_threads == old.mixer_threads),
             ("sip.listen", listen(self) == listen(running)),
             ("sip.tls.certificate", certificate(self) == certificate(running)),
             ("sip.tls.key", key(self) == key(running)),

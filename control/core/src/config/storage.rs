@@ -13,16 +13,20 @@ use super::{
 pub const DATABASE_DEFAULT: &str = "/var/lib/undertone/undertone.db";
 /// How long call records are kept unless the configuration says otherwise.
 const KEEP_DAYS_DEFAULT: u32 = 90;
+/// How long the audit is kept unless the configuration says otherwise: three years.
+const AUDIT_KEEP_DAYS_DEFAULT: u32 = 1095;
 /// A century: who wants more wants an archive.
 const KEEP_DAYS_MAX: u32 = 36_525;
 
-/// Where call records are kept, and how long.
+/// Where call records and the audit are kept, and how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Storage {
     /// The database.
     pub path: PathBuf,
     /// Records older than this are removed.
     pub keep_days: u32,
+    /// Rows of the audit older than this are removed.
+    pub audit_keep_days: u32,
 }
 
 impl Storage {
@@ -31,14 +35,16 @@ impl Storage {
         let default = Self::default();
         let path = section.or_default("path", database_path, default.path);
         let keep_days = section.or_default("keep-days", integer(1..=KEEP_DAYS_MAX), default.keep_days);
+        let audit_keep_days =
+            section.or_default("audit-keep-days", integer(1..=KEEP_DAYS_MAX), default.audit_keep_days);
         section.finish();
-        Some(Self { path: path?, keep_days: keep_days? })
+        Some(Self { path: path?, keep_days: keep_days?, audit_keep_days: audit_keep_days? })
     }
 }
 
 impl Default for Storage {
     fn default() -> Self {
-        Self { path: DATABASE_DEFAULT.into(), keep_days: KEEP_DAYS_DEFAULT }
+        Self { path: DATABASE_DEFAULT.into(), keep_days: KEEP_DAYS_DEFAULT, audit_keep_days: AUDIT_KEEP_DAYS_DEFAULT }
     }
 }
 
@@ -85,6 +91,10 @@ mod tests {
                 "[storage]\nkeep-days = 0",
                 "line 6, `storage.keep-days`: expected a number from 1 to 36525, found 0; write it in digits, without quotes",
             ),
+            (
+                "[storage]\naudit-keep-days = 0",
+                "line 6, `storage.audit-keep-days`: expected a number from 1 to 36525, found 0; write it in digits, without quotes",
+            ),
             ("[storage]\nkeep-day = 1", "line 6, `storage.keep-day`: there is no such key; did you mean `keep-days`?"),
         ];
         for (text, expected) in table {
@@ -95,7 +105,8 @@ mod tests {
     #[test]
     fn a_running_daemon_takes_another_age_but_no_other_file() {
         let running = config("").expect("the shortest");
-        let age = config("[storage]\nkeep-days = 7").expect("another age");
+        let age = config("[storage]\nkeep-days = 7\naudit-keep-days = 3650").expect("another age");
+        assert_eq!((age.storage.keep_days, age.storage.audit_keep_days), (7, 3650));
         assert_eq!(age.needs_restart(&running), []);
         let file = config("[storage]\npath = \"/srv/calls.db\"").expect("another file");
         let problems = file.needs_restart(&running);

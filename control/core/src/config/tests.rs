@@ -25,6 +25,7 @@ fn the_example_is_a_configuration() {
     assert_eq!((config.media.ports.first, config.media.ports.last), (20_000, 39_999));
     assert_eq!(config.media.interfaces, ["eth0", "eth1"]);
     assert_eq!(config.media.mixer_address, Some(Ipv4Addr::new(169, 254, 64, 1)));
+    assert_eq!(config.media.mixer_threads, Some(2));
     let [speech, rtcp, plain] = &config.relays[..] else { panic!("{:#?}", config.relays) };
     let a = End {
         local: socket("192.0.2.10:20000"),
@@ -108,7 +109,11 @@ fn wrong_media_is_told_with_line_and_key() {
         ),
         (
             "[media]\naddresses = [\"10.0.0.1\"]\nports = \"20000-20099\"\npath = \"io-uring\"\n[media.mixer]\nlevel = 3",
-            "line 6, `media.mixer.level`: there is no such key; known here: interface, address",
+            "line 6, `media.mixer.level`: there is no such key; known here: interface, address, ports, threads",
+        ),
+        (
+            "[media]\naddresses = [\"10.0.0.1\"]\nports = \"20000-20099\"\npath = \"io-uring\"\n[media.mixer]\nports = \"20098-20199\"",
+            "line 6, `media.mixer.ports`: some of these are media ports, which are 20000-20099; write others: what comes to media ports is the parties'",
         ),
     ];
     for (text, expected) in table {
@@ -167,6 +172,10 @@ fn wrong_values_are_told_with_line_and_key() {
             r#"mixer.address = "10.0.0.1""#,
             r#"`media.mixer.address`: media address 10.0.0.1 is in the same /24, which belongs to the mixer alone; write another, like "169.254.64.1""#.into(),
         ),
+        (
+            "mixer.threads = 17",
+            format!("`media.mixer.threads`: expected a number from 1 to 16, found 17; {numbers}"),
+        ),
     ];
     for (line, expected) in table {
         let ports = if line.starts_with("ports") { "" } else { r#"ports = "20000-20099""# };
@@ -185,7 +194,7 @@ fn the_other_sections_are_read_as_strictly() {
         ("[controls]\nsocket = 1", "line 5, `controls`: there is no such key; did you mean `control`?"),
         (
             "[log]",
-            "line 5, `log`: there is no such key; known here: media, control, storage, http, sip, peer, group, route, did, user, user-group, queue, relay",
+            "line 5, `log`: there is no such key; known here: media, control, storage, http, sip, peer, group, route, did, user, user-group, queue, monitoring, recording, relay",
         ),
         (
             "[relay]\na = 1",
@@ -423,4 +432,15 @@ proptest! {
             prop_assert!(error.problems.iter().all(|problem| problem.line <= text.lines().count().max(1)));
         }
     }
+}
+
+#[test]
+fn ports_of_supervisors_lie_beside_the_media_ports() {
+    let config = |ports: &str, more: &str| {
+        let text = format!("[media]\naddresses = [\"10.0.0.1\"]\nports = \"{ports}\"\npath = \"io-uring\"\n{more}");
+        Config::parse(&text).expect("a configuration").media.monitor_ports()
+    };
+    assert_eq!(config("20000-39999", ""), (40_000, 49_999));
+    assert_eq!(config("40000-65535", ""), (30_000, 39_999));
+    assert_eq!(config("20000-39999", "[media.mixer]\nports = \"50000-50999\""), (50_000, 50_999));
 }

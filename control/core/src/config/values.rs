@@ -185,6 +185,13 @@ pub(super) fn file(value: &DeValue<'_>) -> Result<PathBuf, Wrong> {
         .ok_or_else(|| Wrong::new("the path of a file, from / on", r#"write it like "/etc/undertone/tls.pem""#))
 }
 
+/// A folder that files are put into.
+pub(super) fn folder(value: &DeValue<'_>) -> Result<PathBuf, Wrong> {
+    let path = value.as_str().filter(|text| is_plain_path(text));
+    path.map(Into::into)
+        .ok_or_else(|| Wrong::new("a folder, from / on", r#"write it like "/var/lib/undertone/recordings""#))
+}
+
 fn is_plain_path(text: &str) -> bool {
     let path = Path::new(text);
     path.is_absolute() && path.parent().is_some() && !text.contains(char::is_control)

@@ -23,6 +23,7 @@ impl<M: Media> Element<M> {
                 }
                 self.fail(now, id, &Answer::new(487), Some(Role::Caller));
             }
+            Serves::Own(id) => self.own_cancelled(now, id),
             // A re-INVITE: who was asked answers it.
             Serves::Request(Some(client)) => self.send_cancel(now, client),
             Serves::Request(None) => {

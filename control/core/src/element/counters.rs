@@ -22,6 +22,8 @@ pub struct Counters {
     pub strays: u64,
     /// Calls that began.
     pub calls: u64,
+    /// Calls that we have ourselves, answered or placed, that began.
+    pub own: u64,
     /// Calls that were answered.
     pub answered: u64,
     /// Calls that were refused before any peer was tried.

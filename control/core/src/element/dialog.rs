@@ -1,5 +1,7 @@
 //! Requests within a call, and ACK.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use super::{Asks, Element, Serves, bodies::body_of, identities::identifies, invite::answer_to, uris::Unroutable};
 use crate::{
     call::{Call, CallId, Cause, Media, Phase, Role},
@@ -78,10 +80,13 @@ impl<M: Media> Element<M> {
     ) -> Option<(CallId, Role)> {
         let call = self.calls.get(&named?).filter(|call| call.sip_call_id == request.call_id)?;
         let from = call.sender(&request.from_tag)?;
-        let of = call.leg(from).peer;
-        // The address may have become another peer's since the call began.
-        let was_there = || self.trunks.peer(of).is_some_and(|peer| peer.is_at(flow.remote.ip()));
-        (of == peer || was_there()).then_some((call.id, from))
+        self.is_from(call.leg(from).peer, flow, peer).then_some((call.id, from))
+    }
+
+    /// Whether a request of `peer` may be of a party at the peer `of`: the address may have become another peer's since the
+    /// call began.
+    pub(super) fn is_from(&self, of: PeerIndex, flow: &Flow, peer: PeerIndex) -> bool {
+        of == peer || self.trunks.peer(of).is_some_and(|peer| peer.is_at(flow.remote.ip()))
     }
 
     /// A request that leads nowhere. One that ends the call ends it all the same.
@@ -95,8 +100,12 @@ impl<M: Media> Element<M> {
     }
 
     /// ACK of a 2xx: passed on, with the answer to an offer that the 2xx made.
-    pub(super) fn acknowledge(&mut self, flow: Flow, peer: PeerIndex, mut request: Request) {
+    pub(super) fn acknowledge(&mut self, now: Nanos, flow: Flow, peer: PeerIndex, mut request: Request) {
+        let branch = branch_of_ack(&request);
         let Ok(named) = self.take_routes(&mut request) else { return };
+        if let Some(id) = self.own_dialog(&request, &flow, peer, named) {
+            return self.own_acknowledged(now, id, &request);
+        }
         let Some((id, from)) = self.dialog_of(&request, &flow, peer, named) else { return };
         let Some(call) = self.calls.get(&id).filter(|_| request.max_forwards != Some(0)) else { return };
         let back = call.leg(from.other()).dialog.flow;
@@ -108,7 +117,6 @@ impl<M: Media> Element<M> {
             self.changed(id);
         }
         request.obey_strict_router();
-        let branch = format!("z9hG4bKack{:016x}", self.random());
         let via = self.via(onward.listener, &branch);
         request.forward(&via, &[]);
         self.sendings.push(Sending { flow: onward, bytes: request.to_bytes() });
@@ -177,7 +185,7 @@ impl<M: Media> Element<M> {
 
     /// The offer in a request of this party is not answered by now, and never will be.
     fn settle(&mut self, id: CallId, offerer: Role) {
-        let is_its = |call: &&mut Call| call.session.offer() == Some(offerer) && !call.offers_late;
+        let is_its = |call: &&mut Box<Call>| call.session.offer() == Some(offerer) && !call.offers_late;
         if let Some(call) = self.calls.get_mut(&id).filter(is_its) {
             call.session.withdraw(&mut self.ports);
         }
@@ -185,7 +193,7 @@ impl<M: Media> Element<M> {
 
     /// The same for an offer in a response to INVITE.
     fn settle_late(&mut self, id: CallId) {
-        let is_late = |call: &&mut Call| call.session.offer().is_some() && call.offers_late;
+        let is_late = |call: &&mut Box<Call>| call.session.offer().is_some() && call.offers_late;
         if let Some(call) = self.calls.get_mut(&id).filter(is_late) {
             call.session.withdraw(&mut self.ports);
         }
@@ -236,6 +244,15 @@ impl<M: Media> Element<M> {
         }
         Ok(has_offer)
     }
+}
+
+/// The branch of an ACK that goes on without a transaction: the same one whenever it comes again, by which whoever is behind
+/// us knows it for a repetition (RFC 3261 §16.11).
+fn branch_of_ack(request: &Request) -> String {
+    let Request { via, call_id, from_tag, to_tag, cseq, .. } = request;
+    let mut hasher = DefaultHasher::new();
+    (&via.branch, &via.sent_by, call_id, from_tag, to_tag, cseq).hash(&mut hasher);
+    format!("z9hG4bKack{:016x}", hasher.finish())
 }
 
 /// An offer while another one is not answered: that of the other party crosses it, that of the same one comes before it

@@ -59,7 +59,7 @@ impl<M: Media> Element<M> {
 
 /// Which of two failures is better, which is the lower: 6xx, which is for all callees; else the lowest class, and in 4xx
 /// what tells the caller how to do better (RFC 3261 §16.7 step 6). 503 is the last of 5xx, for it says the least.
-const fn rank(status: u16) -> u8 {
+pub(super) const fn rank(status: u16) -> u8 {
     match status {
         600.. => 0,
         ..=399 => 1,
@@ -71,6 +71,6 @@ const fn rank(status: u16) -> u8 {
 }
 
 /// Whether another peer may do better (RFC 3261 §21.3 to §21.6): the one tried is busy with itself, not its user.
-const fn fails_over(status: u16) -> bool {
+pub(super) const fn fails_over(status: u16) -> bool {
     matches!(status, 300..=399 | 408 | 430 | 480 | 500..=599)
 }

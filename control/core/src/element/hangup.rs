@@ -91,7 +91,7 @@ impl<M: Media> Element<M> {
                 && streams.peek().is_some()
                 && streams.all(|(_, at)| idle(at).is_none_or(|idle| Duration::from_nanos(idle) >= timeout))
         };
-        let silent: Vec<_> = self.calls.values().filter(is_silent).map(|call| call.id).collect();
+        let silent: Vec<_> = self.calls().filter(is_silent).map(|call| call.id).collect();
         for id in silent {
             self.counters.silent += 1;
             self.end_call(now, id, Cause::new(408, "No Media", None));

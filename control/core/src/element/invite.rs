@@ -13,11 +13,11 @@ use crate::{
         message::{Answer, Request},
     },
     time::Nanos,
-    trunk::{Peer, PeerIndex},
+    trunk::{Peer, PeerIndex, Routed},
 };
 
 /// How long a caller is asked to wait before it tries again, in seconds.
-const RETRY_AFTER_S: &str = "5";
+pub(super) const RETRY_AFTER_S: &str = "5";
 
 impl<M: Media> Element<M> {
     pub(super) fn invite(&mut self, now: Nanos, flow: Flow, from: PeerIndex, request: Request) {
@@ -28,7 +28,7 @@ impl<M: Media> Element<M> {
         }
         let random = self.random();
         let route = self.trunks.route(from, &dialled, random, |peer| self.is_well(peer));
-        let Some((number, peers)) = route else {
+        let Some(Routed { number, peers, record: recorded }) = route else {
             return self.turn_away(now, flow, from, &request, &Answer::new(404).because("No Route"));
         };
         let targets = |peer| self.targets_of(peer, random).into_iter().map(move |target| (peer, target));
@@ -38,8 +38,8 @@ impl<M: Media> Element<M> {
         self.answer(now, server, &request, &Answer::new(100));
         self.counters.calls += 1;
         let setup = Setup { request: Box::new(request), flow, server, number, left, attempt: None, failure: None };
-        let call = self.new_call(now, id, from, dialled, setup);
-        self.calls.insert(id, call);
+        let call = Call { recorded, ..self.new_call(now, id, from, dialled, setup) };
+        self.calls.insert(id, Box::new(call));
         self.count_call(from, 1);
         self.tell(Event::Call(id, Phase::Trying));
         self.try_next(now, id);
@@ -53,6 +53,11 @@ impl<M: Media> Element<M> {
         if self.trunks.calls_max.is_some_and(|max| self.calls.len() >= max as usize) {
             return Some("Too Many Calls");
         }
+        self.peer_has_no_room(now, from)
+    }
+
+    /// Why no call of a peer can be taken now, for all that the node has room.
+    pub(super) fn peer_has_no_room(&mut self, now: Nanos, from: PeerIndex) -> Option<&'static str> {
         let peer = self.trunks.peer(from)?;
         let state = self.peers.get_mut(from.0 as usize)?;
         if peer.calls_max.is_some_and(|max| state.calls >= max) {
@@ -62,7 +67,7 @@ impl<M: Media> Element<M> {
         (!may).then_some("Too Many Calls a Second")
     }
 
-    fn turn_away(&mut self, now: Nanos, flow: Flow, peer: PeerIndex, request: &Request, answer: &Answer) {
+    pub(super) fn turn_away(&mut self, now: Nanos, flow: Flow, peer: PeerIndex, request: &Request, answer: &Answer) {
         self.counters.refused += 1;
         let why = answer.reason.to_owned();
         self.tell(Event::Refused { peer, dialled: uris::dialled(request.uri()), status: answer.status, why });
@@ -92,19 +97,41 @@ impl<M: Media> Element<M> {
             id,
             phase: Phase::Trying,
             dialled,
+            called: setup.number.clone(),
             sip_call_id: request.call_id.clone(),
             server: Some(setup.server),
             client: None,
             offered: body_of!(&**request).has_sdp(),
             legs: [caller, callee],
             session: Session::default(),
+            replaces: self.replaced(request),
             started: now,
             rang: None,
             answered: None,
             left: None,
+            recorded: false,
             offers_late: false,
-            setup: Some(setup),
+            setup: Some(Box::new(setup)),
         }
+    }
+
+    /// The call whose place an INVITE takes (RFC 3891 §3): one of ours, whose Call-ID and tags its Replaces has. The header
+    /// passes on as it came: whether that may be is for the callee to decide.
+    fn replaced(&self, request: &Request) -> Option<CallId> {
+        let header = request.header("Replaces")?;
+        let mut parts = header.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+        let sip_call_id = parts.next()?;
+        let (mut to, mut from) = (None, None);
+        for part in parts {
+            to = to.or(part.strip_prefix(b"to-tag="));
+            from = from.or(part.strip_prefix(b"from-tag="));
+        }
+        let tags = [to?, from?];
+        let is_it = |call: &&Call| {
+            let has = |tag: &[u8]| call.legs.iter().any(|leg| leg.tag.as_deref() == Some(tag));
+            call.sip_call_id == sip_call_id && tags.iter().all(|tag| has(tag))
+        };
+        self.calls().find(is_it).map(|call| call.id)
     }
 
     /// Tries the next target; without one, the caller gets the best failure.

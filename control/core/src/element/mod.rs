@@ -5,8 +5,9 @@
 //! do. Time and randomness are arguments; the data plane is asked through [`Media`].
 //!
 //! Where to read: `requests` sorts what comes in; `invite` begins a call and tries peers; `responses` is what comes back, and
-//! `failover` what is done where that is a failure; `dialog` is everything within a call; `identities` follows who its
-//! parties are; `cancel` and `hangup` end one; `health` asks peers whether they are well.
+//! `failover` what is done where that is a failure; `dialog` is everything within a call, and `outside` what is in none;
+//! `identities` follows who a call's parties are; `cancel` and `hangup` end one; `health` asks peers whether they are well.
+//! `own` has the calls that we answer and place ourselves.
 
 mod bodies;
 mod cancel;
@@ -17,10 +18,12 @@ mod hangup;
 mod health;
 mod identities;
 mod invite;
+mod outside;
+mod own;
 mod requests;
 mod responses;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod uris;
 
 use std::{
@@ -36,7 +39,7 @@ use rand_chacha::{
 };
 
 pub use self::counters::{Counters, Responses, SETUP_BOUNDS_S, SetupTimes};
-use self::health::Health;
+use self::{health::Health, outside::Outside};
 use crate::{
     call::{Call, CallId, Media, Phase, Ports, Record, Role, Snapshot},
     sip::{
@@ -46,6 +49,7 @@ use crate::{
     },
     time::Nanos,
     trunk::{Peer, PeerIndex, Rate, Source, Sources, Trunks},
+    ua::{self, UaId},
 };
 
 /// What the shell is to do.
@@ -59,6 +63,11 @@ pub enum Output {
     Keep(CallId),
     /// Keep what is left of a call, and nothing else of it.
     Ended(Box<Record>),
+    /// Tell who has the calls of our own.
+    Ua(ua::Event),
+    /// Keep what there is of a call of our own, in place of what was kept: [`Element::ua_snapshot`]. It is to be forgotten
+    /// with [`ua::Event::Ended`].
+    KeepUa(UaId),
 }
 
 /// Something that happened.
@@ -92,6 +101,8 @@ pub enum Event {
 pub(crate) enum Serves {
     /// An INVITE that began this call.
     Call(CallId),
+    /// An INVITE that began this call of our own.
+    Own(UaId),
     /// Anything else: the request that it went on as.
     Request(Option<ClientId>),
 }
@@ -111,6 +122,12 @@ pub(crate) enum Asks {
     Outside { server: ServerId, to: (PeerIndex, SocketAddr) },
     /// Whether a target of a peer is well.
     Health(PeerIndex, SocketAddr),
+    /// A try to reach who a call of our own is for.
+    Place(UaId),
+    /// Whether the other end of a call of our own is still there.
+    Refresh(UaId),
+    /// The same, outside of what the session timer wants.
+    Probe(UaId),
     /// Our own; nobody waits for the answer.
     Ours,
 }
@@ -147,9 +164,13 @@ pub struct Element<M> {
     ports: Ports,
     servers: Servers<Serves>,
     clients: Clients<Asks>,
-    calls: HashMap<CallId, Call>,
+    /// In boxes: a table has room for up to twice as many as there are.
+    calls: HashMap<CallId, Box<Call>>,
+    own: own::Own,
     /// When calls want to be looked at.
     deadlines: BinaryHeap<Reverse<(Nanos, CallId)>>,
+    /// Requests outside of calls that have no final response.
+    outside: HashMap<ServerId, Outside>,
     peers: Vec<PeerState>,
     /// When the next target is asked whether it is well.
     next_health: Option<Nanos>,
@@ -183,7 +204,9 @@ impl<M: Media> Element<M> {
             servers: Servers::default(),
             clients: Clients::default(),
             calls: HashMap::new(),
+            own: own::Own::default(),
             deadlines: BinaryHeap::new(),
+            outside: HashMap::new(),
             peers,
             next_health: None,
             rng: ChaCha8Rng::from_seed(seed),
@@ -249,6 +272,7 @@ impl<M: Media> Element<M> {
             self.deadlines.pop();
             self.overdue(now, call);
         }
+        self.own_timeout(now);
         if now >= self.next_sweep {
             self.sweep_media(now);
             self.next_sweep = now + hangup::SWEEP;
@@ -268,7 +292,7 @@ impl<M: Media> Element<M> {
     /// When to call [`timeout`](Self::timeout) next.
     pub fn deadline(&self) -> Nanos {
         let call = self.deadlines.peek().map(|Reverse((at, _))| *at);
-        let next = [self.servers.deadline(), self.clients.deadline(), call, self.next_health];
+        let next = [self.servers.deadline(), self.clients.deadline(), call, self.own.deadline(), self.next_health];
         next.into_iter().flatten().fold(self.next_sweep, Nanos::min)
     }
 
@@ -279,12 +303,12 @@ impl<M: Media> Element<M> {
 
     /// The calls that there are.
     pub fn calls(&self) -> impl Iterator<Item = &Call> {
-        self.calls.values()
+        self.calls.values().map(Box::as_ref)
     }
 
     /// One call.
     pub fn call(&self, id: CallId) -> Option<&Call> {
-        self.calls.get(&id)
+        self.calls.get(&id).map(Box::as_ref)
     }
 
     /// What was counted.
@@ -314,7 +338,7 @@ impl<M: Media> Element<M> {
 
     /// Whether a media port, or the one beside it, is a call's.
     pub fn is_of_call(&self, at: SocketAddr) -> bool {
-        self.calls.values().any(|call| call.session.has_port(at))
+        self.calls.values().any(|call| call.session.has_port(at)) || self.own.has_port(at)
     }
 
     /// How many pairs of media ports are in use, and how many there are.
@@ -393,7 +417,7 @@ impl<M: Media> Element<M> {
         for failure in failures {
             self.tell(Event::Media(call.id, failure));
         }
-        self.calls.insert(call.id, call);
+        self.calls.insert(call.id, Box::new(call));
         true
     }
 
@@ -415,8 +439,11 @@ impl<M: Media> Element<M> {
         }
     }
 
+    /// What is to be sent is done first: a party waits for it, and nobody for what is told or kept.
     fn flush(&mut self) {
+        let sendings = self.sendings.len();
         self.outputs.extend(self.sendings.drain(..).map(Output::Send));
+        self.outputs.rotate_right(sendings);
     }
 
     fn tell(&mut self, event: Event) {

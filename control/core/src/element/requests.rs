@@ -37,7 +37,7 @@ impl<M: Media> Element<M> {
         let arrived = self.servers.receive(&request, flow, now, &mut self.sendings);
         match arrived {
             Arrived::Absorbed => {}
-            Arrived::Ack => self.acknowledge(flow, peer, request),
+            Arrived::Ack => self.acknowledge(now, flow, peer, request),
             Arrived::Cancel(server, serves) => self.cancelled(now, flow, &request, server, serves),
             Arrived::LateCancel => self.refuse(now, flow, &request, &Answer::new(200)),
             Arrived::New => {
@@ -56,6 +56,18 @@ impl<M: Media> Element<M> {
             Ok(named) => named,
             Err(unroutable) => return self.refuse(now, flow, &request, &unroutable.answer()),
         };
+        // What is for us crosses no more elements.
+        if *request.method() != Method::Cancel {
+            if let Some(id) = self.own_dialog(&request, &flow, peer, named) {
+                return self.own_within(now, flow, id, &request);
+            }
+            if named.is_none() && self.is_own_number(&request, peer) {
+                return self.own_number(now, flow, peer, request);
+            }
+        }
+        if let Some(answer) = impassable(&request) {
+            return self.refuse(now, flow, &request, &answer);
+        }
         // One that has no hops left ends here, whoever it is for (RFC 3261 §16.3 item 3).
         let is_for_us =
             request.max_forwards == Some(0) || uris::dialled(request.uri()).is_empty() && self.is_ours(request.uri());
@@ -65,25 +77,8 @@ impl<M: Media> Element<M> {
             _ if request.to_tag.is_some() => self.within(now, flow, peer, request, named),
             Method::Invite => self.invite(now, flow, peer, request),
             Method::Register => self.refuse(now, flow, &request, &Answer::new(405).with("Allow", ALLOW)),
-            _ => self.outside(now, flow, peer, request),
+            _ => self.outside(now, flow, peer, &request),
         }
-    }
-
-    /// A request outside of calls, like MESSAGE: it goes where a call would.
-    fn outside(&mut self, now: Nanos, flow: Flow, from: PeerIndex, mut request: Request) {
-        let number = uris::dialled(request.uri());
-        let random = self.random();
-        let route = self.trunks.route(from, &number, random, |peer| self.is_well(peer));
-        let Some((number, peers)) = route else { return self.refuse(now, flow, &request, &Answer::new(404)) };
-        let first = peers.iter().find_map(|peer| Some((*peer, *self.targets_of(*peer, random).first()?)));
-        let to = first.and_then(|(index, target)| Some((index, target, self.trunks.peer(index)?.clone())));
-        let Some((index, target, peer)) = to else { return self.refuse(now, flow, &request, &Answer::new(503)) };
-        let server = self.servers.begin(&request, flow, Serves::Request(None));
-        if let Some(uri) = uris::uri_at(&number, &peer, target) {
-            request.set_uri(uri);
-        }
-        let asks = Asks::Outside { server, to: (index, target) };
-        self.pass_on(now, peer.flow(target), request, &[], asks, server);
     }
 
     /// Sends a request on, in a transaction of ours that serves one of theirs.
@@ -129,16 +124,19 @@ impl<M: Media> Element<M> {
     }
 }
 
-/// Why no proxy would pass a request on.
+/// Why nobody would take a request.
 fn unacceptable(request: &Request) -> Option<Answer> {
     if !request.is_version_supported() {
         return Some(Answer::new(505));
     }
+    let is_known = request.uri().scheme().is_sip() || request.uri().tel_parts().is_some();
+    (!is_known).then(|| Answer::new(416))
+}
+
+/// Why no proxy would pass a request on.
+fn impassable(request: &Request) -> Option<Answer> {
     if request.max_forwards == Some(0) && *request.method() != Method::Options {
         return Some(Answer::new(483));
-    }
-    if !(request.uri().scheme().is_sip() || request.uri().tel_parts().is_some()) {
-        return Some(Answer::new(416));
     }
     unsupported(request, "Proxy-Require")
 }

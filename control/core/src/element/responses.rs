@@ -36,8 +36,11 @@ impl<M: Media> Element<M> {
                 self.within_response(now, call, from, offered, server, response);
             }
             Asks::Bye { call, from, server } => self.bye_response(now, call, from, server, response),
-            Asks::Outside { server, .. } => self.respond_through(now, server, response),
+            Asks::Outside { server, .. } => self.outside_response(now, server, response),
             Asks::Health(peer, target) => self.heard_from(peer, target, response.status()),
+            Asks::Place(id) => self.own_answered(now, id, client, &response),
+            Asks::Refresh(id) => self.own_refreshed(now, id, client, &response),
+            Asks::Probe(id) => self.own_probed(now, id, response.status()),
             Asks::Abandoned | Asks::Ours => {}
         }
     }
@@ -56,10 +59,13 @@ impl<M: Media> Element<M> {
             }
             Asks::Outside { server, to: (peer, target) } => {
                 self.failed_at(now, peer, target);
-                self.respond_nothing(now, server, status);
+                self.outside_failed(now, server, status);
             }
             Asks::Health(peer, target) => self.not_heard_from(peer, target),
-            Asks::Abandoned | Asks::Ours => {}
+            Asks::Place(id) => self.own_unanswered(now, id, status),
+            Asks::Refresh(id) => self.own_not_refreshed(now, id, status),
+            // Whoever has asked does not wait so long.
+            Asks::Probe(_) | Asks::Abandoned | Asks::Ours => {}
         }
     }
 
@@ -144,7 +150,7 @@ impl<M: Media> Element<M> {
     }
 
     /// Another callee has answered too, or one whose call is over: it is told so.
-    fn second_answer(&mut self, now: Nanos, client: ClientId, response: &Response) {
+    pub(super) fn second_answer(&mut self, now: Nanos, client: ClientId, response: &Response) {
         self.counters.forks += 1;
         self.decline(now, client, response);
     }

@@ -1,6 +1,6 @@
 //! Our own URIs, and where those of others lead.
 
-use std::net::SocketAddr;
+use std::{borrow::Cow, net::SocketAddr};
 
 use bytes::Bytes;
 
@@ -36,6 +36,11 @@ impl Unroutable {
     }
 }
 
+/// A Route that leads to us, and the call that it names.
+struct OwnRoute {
+    call: Option<CallId>,
+}
+
 impl<M: Media> Element<M> {
     /// The Via of a request that leaves by a listener.
     pub(super) fn via(&self, listener: u8, branch: &str) -> String {
@@ -47,18 +52,26 @@ impl<M: Media> Element<M> {
         }
     }
 
+    /// The URI of a listener, with more parameters.
+    fn uri_of(&self, listener: u8, more: &str) -> Option<String> {
+        let Listener { transport, address } = self.trunks.listener(listener)?;
+        let transport = match transport {
+            Transport::Udp => String::new(),
+            other => format!(";transport={other}"),
+        };
+        Some(format!("sip:{address}{transport}{more}"))
+    }
+
+    /// Where requests in calls of our own come to that are spoken by a listener.
+    pub(super) fn contact(&self, listener: u8) -> String {
+        format!("<{}>", self.uri_of(listener, "").unwrap_or_default())
+    }
+
     /// Our Record-Routes between two listeners: one, or one for each where they differ (RFC 5658), the one towards the
     /// callee on top.
     pub(super) fn record_routes(&self, call: CallId, from: u8, to: u8) -> Vec<String> {
         let listeners = if from == to { vec![to] } else { vec![to, from] };
-        let route = |number| {
-            let Listener { transport, address } = self.trunks.listener(number)?;
-            let transport = match transport {
-                Transport::Udp => String::new(),
-                other => format!(";transport={other}"),
-            };
-            Some(format!("<sip:{address}{transport};lr;{CALL}={call}>"))
-        };
+        let route = |number| Some(format!("<{}>", self.uri_of(number, &format!(";lr;{CALL}={call}"))?));
         listeners.into_iter().filter_map(route).collect()
     }
 
@@ -74,8 +87,8 @@ impl<M: Media> Element<M> {
             }
             call = Some(named);
         }
-        while let Some(route) = request.route().map_err(Unroutable::Bad)?.filter(|route| self.is_ours(&route.uri)) {
-            call = call.or_else(|| call_of(&route.uri));
+        while let Some(route) = self.own_route(request).map_err(Unroutable::Bad)? {
+            call = call.or(route.call);
             if !request.pop_route() {
                 return Err(Unroutable::Bad("Bad Route"));
             }
@@ -83,10 +96,24 @@ impl<M: Media> Element<M> {
         Ok(call)
     }
 
+    /// The first Route, if it is ours; or what a 400 says of it.
+    fn own_route(&self, request: &Request) -> Result<Option<OwnRoute>, &'static str> {
+        if let Some(route) = request.plain_route() {
+            let call = route.param(CALL).and_then(call_named);
+            return Ok(self.trunks.is_ours(route.address).then_some(OwnRoute { call }));
+        }
+        let route = request.route()?.filter(|route| self.is_ours(&route.uri));
+        Ok(route.map(|route| OwnRoute { call: call_of(&route.uri) }))
+    }
+
     /// Where a request goes next whose own Routes are gone; back along `flow` where its URI names nobody we could reach.
     pub(super) fn next_hop(&self, request: &Request, flow: Flow) -> Result<Flow, Unroutable> {
         let route = request.route().map_err(Unroutable::Bad)?;
-        let uri = route.as_ref().map_or(request.uri(), |route| &route.uri);
+        self.hop_to(route.as_ref().map_or(request.uri(), |route| &route.uri), flow)
+    }
+
+    /// Where a request goes next whose first Route, or else its URI, is this one.
+    pub(super) fn hop_to(&self, uri: &Uri, flow: Flow) -> Result<Flow, Unroutable> {
         let Some(remote) = address_of(uri) else { return Ok(flow) };
         let transport = match uri.transport() {
             Some(name) => Transport::from_name(name).unwrap_or(flow.transport),
@@ -110,7 +137,9 @@ impl<M: Media> Element<M> {
 
     /// The callee, from its answer. What stands in its Record-Routes from ours on is not between it and us.
     pub(super) fn callee(&self, response: &Response, flow: Flow) -> Party {
-        Party::callee(response, flow, response.record_route_uris().take_while(|uri| !self.is_ours(uri)))
+        let is_next_to_us = response.plain_record_route().is_some_and(|route| self.trunks.is_ours(route.address));
+        let routes = (!is_next_to_us).then(|| response.record_route_uris().take_while(|uri| !self.is_ours(uri)));
+        Party::callee(response, flow, routes.into_iter().flatten())
     }
 
     pub(super) fn is_ours(&self, uri: &Uri) -> bool {
@@ -125,7 +154,10 @@ impl<M: Media> Element<M> {
 
 /// The call that a URI of ours names.
 fn call_of(uri: &Uri) -> Option<CallId> {
-    let value = uri.params()?.value(CALL)?;
+    call_named(uri.params()?.value(CALL)?)
+}
+
+fn call_named(value: &[u8]) -> Option<CallId> {
     std::str::from_utf8(value).ok()?.parse().ok()
 }
 
@@ -145,7 +177,7 @@ pub(super) fn dialled(uri: &Uri) -> String {
 
 /// The URI of a number at a peer: by the peer's name, where it has one, whichever target the request goes to.
 pub(super) fn uri_at(number: &str, peer: &Peer, target: SocketAddr) -> Option<Uri> {
-    let user = if number.is_empty() { String::new() } else { format!("{}@", escaped(number)) };
+    let at = if number.is_empty() { "" } else { "@" };
     let named = peer.names.as_ref().and_then(|names| names.target.as_ref());
     let (host, port) = match named {
         Some((name, port)) => (name.clone(), *port),
@@ -156,11 +188,15 @@ pub(super) fn uri_at(number: &str, peer: &Peer, target: SocketAddr) -> Option<Ur
         Transport::Udp => String::new(),
         other => format!(";transport={other}"),
     };
-    Uri::parse(Bytes::from(format!("sip:{user}{host}{port}{transport}"))).ok()
+    Uri::parse(Bytes::from(format!("sip:{}{at}{host}{port}{transport}", escaped(number)))).ok()
 }
 
 /// A number as the user of a URI (RFC 3261 §25.1).
-fn escaped(number: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte);
-    number.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+pub(super) fn escaped(number: &str) -> Cow<'_, str> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte);
+    if number.bytes().all(is_plain) {
+        return number.into();
+    }
+    let escape = |byte: u8| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    number.bytes().map(escape).collect()
 }

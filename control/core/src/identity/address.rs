@@ -7,24 +7,25 @@ use super::number::plain;
 
 /// An address of a header: a name, a user and the parameters behind it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Address {
+pub(super) struct Address<'v> {
     /// The display name; empty without one.
     pub(super) name: String,
     /// The user of the URI, or the subscriber of a `tel` URI, without parameters.
     pub(super) user: String,
     /// Whether it says that it does not say who it is (RFC 3323 §4.1.1.3).
     pub(super) is_anonymous: bool,
-    params: Vec<(String, String)>,
+    /// What stands behind it, read when it is asked for.
+    params: &'v [u8],
 }
 
 /// The addresses of a header that is a list of them. Those that cannot be read are left out.
-pub(super) fn list(value: &[u8]) -> impl Iterator<Item = Address> {
+pub(super) fn list(value: &[u8]) -> impl Iterator<Item = Address<'_>> {
     pieces(value, b',').filter_map(Address::read)
 }
 
-impl Address {
+impl<'v> Address<'v> {
     /// The one address of a header like From.
-    pub(super) fn read(value: &[u8]) -> Option<Self> {
+    pub(super) fn read(value: &'v [u8]) -> Option<Self> {
         let before = pieces(value, b'<').next().filter(|before| before.len() < value.len());
         let (name, uri, params) = if let Some(before) = before {
             let (uri, behind) = split(value.get(before.len() + 1..)?, b'>')?;
@@ -39,13 +40,13 @@ impl Address {
         let is_anonymous = user.eq_ignore_ascii_case("anonymous")
             || host.eq_ignore_ascii_case(b"anonymous.invalid")
             || user.is_empty();
-        let params = pieces(params, b';').skip(1).map(param).collect();
         Some(Self { name: plain(&unquoted(name)), user, is_anonymous, params })
     }
 
     /// A parameter behind the address, in lower case; empty where it has no value.
-    pub(super) fn param(&self, name: &str) -> Option<&str> {
-        self.params.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    pub(super) fn param(&self, name: &str) -> Option<String> {
+        let mut params = pieces(self.params, b';').skip(1).map(param);
+        params.find(|(known, _)| known == name).map(|(_, value)| value)
     }
 }
 
@@ -175,6 +176,6 @@ mod tests {
     fn parameters_behind_an_address_are_found_in_any_case() {
         let address = Address::read(b"<sip:1@a;party=no> ; PARTY = \"Called\";screen;x=\";\"").expect("an address");
         let params = ["party", "screen", "x", "y"].map(|name| address.param(name));
-        assert_eq!(params, [Some("called"), Some(""), Some(";"), None]);
+        assert_eq!(params.each_ref().map(Option::as_deref), [Some("called"), Some(""), Some(";"), None]);
     }
 }

@@ -209,7 +209,7 @@ pub fn read(
     current: Option<&PartyName>,
 ) -> Option<PartyName> {
     let sources = peer.identity.sources(about.role());
-    let known = current.and_then(|it| sources.iter().position(|source| source.to_string() == it.source));
+    let known = current.and_then(|it| sources.iter().position(|source| Some(source) == it.source.as_ref()));
     let mut anonymous = None;
     for (place, source) in sources.iter().enumerate() {
         if known.is_some_and(|known| place > known) && *source != Source::From {
@@ -247,8 +247,8 @@ impl Claim {
         (!number.is_empty()).then(|| Self { number, ..Self::default() })
     }
 
-    fn of_address(address: Address) -> Self {
-        let privacy = address.param("privacy").is_some_and(|privacy| !matches!(privacy, "off" | "no"));
+    fn of_address(address: Address<'_>) -> Self {
+        let privacy = address.param("privacy").is_some_and(|privacy| !matches!(privacy.as_str(), "off" | "no"));
         Self {
             number: normalised(&address.user),
             name: address.name,
@@ -268,7 +268,8 @@ fn claim(told: Told<'_>, about: About<'_>, source: &Source, dids: &DidTable) -> 
         (Source::RemotePartyId, _) if is_of_sender => remote_party(told, about.role()),
         (Source::From, About::Caller) => sole("From"),
         (Source::From, About::Sender { known, .. }) if matches!(told, Told::Request(_)) => {
-            let from = Address::read(told.values("From").first()?)?;
+            let values = told.values("From");
+            let from = Address::read(values.first()?)?;
             (from.user != known).then(|| Claim::of_address(from))
         }
         (Source::To, About::Callee { .. }) => sole("To"),
@@ -316,10 +317,10 @@ fn remote_party(told: Told<'_>, role: Role) -> Option<Claim> {
     // Some name the sender by what it does in the transaction, some by what it was in the call.
     let by_message = if matches!(told, Told::Request(_)) { "calling" } else { "called" };
     let by_role = if role == Role::Caller { "calling" } else { "called" };
-    let is_of_sender = |it: &Address| it.param("party").is_none_or(|party| party == by_message || party == by_role);
+    let is_of_sender = |it: &Address<'_>| it.param("party").is_none_or(|party| party == by_message || party == by_role);
     let values = told.values("Remote-Party-ID");
     let all = values.iter().flat_map(|value| address::list(value)).filter(is_of_sender);
-    let trust = |it: &Address| match it.param("screen") {
+    let trust = |it: &Address<'_>| match it.param("screen").as_deref() {
         Some("yes") => 0,
         Some("no") => 2,
         _ => 1,
@@ -359,7 +360,7 @@ fn party(claim: Claim, source: &Source, is_private: bool, peer: &Peer, trunks: &
         name,
         user: user.map(|user| user.name.clone()).unwrap_or_default(),
         is_private: is_private || is_claim_private,
-        source: source.to_string(),
+        source: Some(source.clone()),
     }
 }
 

@@ -2,10 +2,16 @@
 
 /// Characters of a number or name that are kept.
 const CHARACTERS_MAX: usize = 128;
+/// What makes a number easier to read.
+const SEPARATORS: [char; 5] = ['-', '.', '(', ')', ' '];
 
 /// A text for people, short and without control characters.
 pub(crate) fn plain(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
+    // As most are.
+    if text.len() <= CHARACTERS_MAX && text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return text.into_owned();
+    }
     text.chars().filter(|letter| !letter.is_control()).take(CHARACTERS_MAX).collect()
 }
 
@@ -13,7 +19,10 @@ pub(crate) fn plain(bytes: &[u8]) -> String {
 /// the name of a user, stays as it is, short and without control characters.
 pub fn normalised(text: &str) -> String {
     let text = plain(text.split(';').next().unwrap_or_default().trim().as_bytes());
-    let bare: String = text.chars().filter(|letter| !"-.() ".contains(*letter)).collect();
+    if !text.contains(SEPARATORS) {
+        return text;
+    }
+    let bare = text.replace(SEPARATORS, "");
     let digits = bare.strip_prefix('+').unwrap_or(&bare);
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || b"*#".contains(&byte));
     if is_number { bare } else { text }

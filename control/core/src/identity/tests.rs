@@ -57,10 +57,14 @@ fn ok(headers: &[u8]) -> Response {
     }
 }
 
+fn named(source: Option<Source>) -> String {
+    source.map(|source| source.to_string()).unwrap_or_default()
+}
+
 /// Who calls, by an INVITE with these headers: number, name, extension and source.
 fn caller(headers: &[u8], peer: &Peer) -> Option<(String, String, String, String)> {
     let party = read(Told::Request(&invite(headers)), About::Caller, peer, &trunks(), None)?;
-    Some((party.number, party.name, party.extension, party.source))
+    Some((party.number, party.name, party.extension, named(party.source)))
 }
 
 fn number(headers: &[u8], source: &Source) -> Option<String> {
@@ -145,7 +149,7 @@ fn who_is_called_is_whom_the_call_is_for() {
             b"P-Asserted-Identity: <sip:1@a>\r\nRemote-Party-ID: <sip:2@a>\r\nDiversion: <sip:3@a>\r\nX-Agent: 4";
         let about = About::Callee { dialled, number };
         let party = read(Told::Request(&invite(headers)), about, peer, &trunks(), None).expect("somebody");
-        [party.number, party.extension, party.name, party.user, party.source]
+        [party.number, party.extension, party.name, party.user, named(party.source)]
     };
     let peer = Peer { identity: Rules::of(Side::OnNet), ..pbx(&[]) };
     assert_eq!(callee(&peer, "+49 30 123-204", "9204"), ["+4930123204", "204", "", "", "did"]);
@@ -229,10 +233,12 @@ fn what_is_to_be_kept_private_is_marked() {
 fn within_a_call_only_a_better_source_or_a_changed_from_says_more() {
     let peer = pbx(&[Source::AssertedIdentity, Source::From, Source::Contact]);
     let trunks = trunks();
-    let current = |source: &str| PartyName { number: "1".into(), source: source.into(), ..PartyName::default() };
+    let current =
+        |source: &str| PartyName { number: "1".into(), source: Source::from_name(source), ..PartyName::default() };
     let sender = |headers: &[u8], known: &str, source: &str| {
         let about = About::Sender { role: Role::Callee, known };
-        read(Told::Request(&invite(headers)), about, &peer, &trunks, Some(&current(source))).map(|party| party.source)
+        read(Told::Request(&invite(headers)), about, &peer, &trunks, Some(&current(source)))
+            .map(|party| named(party.source))
     };
     let asserted = b"P-Asserted-Identity: <sip:104@a>";
     assert_eq!(sender(asserted, "100", "p-asserted-identity").as_deref(), Some("p-asserted-identity"));

@@ -32,6 +32,7 @@ fn reports(relays: &[StaticRelay]) -> Vec<StreamReport> {
             clock: relay.relay.clock,
             forward: end.sends,
             divert: extras.divert,
+            sequence_offset: 0,
             copies: extras.copies.iter().zip(0..).map(|(to, id)| (CopyId(id), MonitorPort::Network(*to))).collect(),
             statistics: undertone_abi::Statistics::default(),
         }

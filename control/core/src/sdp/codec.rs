@@ -87,6 +87,15 @@ impl<'a> Codec<'a> {
         STATIC.iter().find(|(number, _)| *number == payload_type).map(|(_, codec)| *codec)
     }
 
+    /// The payload type that RFC 3551 assigns to a codec, as `a=rtpmap` names it.
+    pub fn assigned(rtpmap: &str) -> Option<u8> {
+        let codec = Codec::read(Piece::whole(rtpmap.as_bytes()))?;
+        let is_it = |known: &Codec<'_>| {
+            known.is(codec.name) && (known.clock_rate_hz, known.channels) == (codec.clock_rate_hz, codec.channels)
+        };
+        STATIC.iter().find(|(_, known)| is_it(known)).map(|(number, _)| *number)
+    }
+
     /// Reads the `opus/48000/2` of an `a=rtpmap`.
     pub(super) fn read(text: Piece<'a>) -> Option<Self> {
         let (name, rest) = text.split_once(b'/')?;

@@ -80,6 +80,26 @@ impl<'a> Sdp<'a> {
     pub fn media(&self) -> &[MediaLine<'a>] {
         &self.media
     }
+
+    /// What stands in the `m=` of one of its media lines.
+    pub fn head(&self, line: &MediaLine<'a>) -> &'a [u8] {
+        self.lines_of(line).first().map_or(&[], |head| head.value.bytes)
+    }
+
+    /// The values of the attributes of this name that one of its media lines has, in their order.
+    pub fn values<'s>(&'s self, line: &MediaLine<'a>, name: &'s str) -> impl Iterator<Item = &'a [u8]> + 's {
+        let attributes = self.lines_of(line).iter().filter_map(Line::attribute);
+        attributes.filter(move |attribute| attribute.is(name)).map(|attribute| attribute.value.trim().bytes)
+    }
+
+    /// What stands in the first `t=`.
+    pub fn time(&self) -> Option<&'a [u8]> {
+        self.lines.iter().find(|line| line.letter == Some(b't')).map(|line| line.value.bytes)
+    }
+
+    fn lines_of(&self, line: &MediaLine<'a>) -> &[Line<'a>] {
+        self.lines.get(line.lines.clone()).unwrap_or_default()
+    }
 }
 
 impl<'a> Session<'a> {

@@ -18,7 +18,7 @@ pub use self::{
     limit::Rate,
     names::{Answer, Known, Lookup, Names, Server, Unused},
     number::{NumberError, Pattern},
-    route::{Group, Member, Route},
+    route::{Group, Member, Route, Routed},
     sources::{Source, Sources},
 };
 use crate::{

@@ -35,31 +35,57 @@ pub struct Route {
     pub prepend: String,
     /// The group it goes to, as its place in [`Trunks::groups`].
     pub to: u16,
+    /// Whether the calls that it takes are recorded.
+    pub record: bool,
+}
+
+/// Where a call goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Routed {
+    /// The number to call.
+    pub number: String,
+    /// The peers to try, in this order.
+    pub peers: Vec<PeerIndex>,
+    /// Whether it is recorded.
+    pub record: bool,
+}
+
+impl Group {
+    /// The peers in the order in which they are tried, as `random` has it: those that are known to be down are left out, as
+    /// long as there are others.
+    pub fn in_order(&self, random: u64, is_well: impl Fn(PeerIndex) -> bool) -> Vec<PeerIndex> {
+        let order = in_order(self.members.clone(), |member| (member.priority, member.weight), random);
+        let (well, ill): (Vec<_>, Vec<_>) =
+            order.into_iter().map(|member| member.peer).partition(|peer| is_well(*peer));
+        if well.is_empty() { ill } else { well }
+    }
 }
 
 impl Trunks {
-    /// Where a call from `from` to `number` goes: the number to call, and the peers to try, in this order. `random` is
-    /// anything, and decides between peers of the same priority; `is_well` leaves out those that are known to be down, as
-    /// long as there are others.
+    /// Where a call from `from` to `number` goes. `random` is anything, and decides between peers of the same priority;
+    /// `is_well` leaves out those that are known to be down, as long as there are others.
     pub fn route(
         &self,
         from: PeerIndex,
         number: &str,
         random: u64,
         is_well: impl Fn(PeerIndex) -> bool,
-    ) -> Option<(String, Vec<PeerIndex>)> {
-        let takes = |route: &Route| route.from.is_empty() || route.from.contains(&from);
-        let (route, number) = self
-            .routes
-            .iter()
-            .filter(|route| takes(route))
-            .find_map(|route| Some((route, route.number.apply(number)?)))?;
+    ) -> Option<Routed> {
+        let takes = |route: &&Route| route.from.is_empty() || route.from.contains(&from);
+        let mut taking = self.routes.iter().filter(takes);
+        let (route, number) = taking.find_map(|route| Some((route, route.number.apply(number)?)))?;
         let rest: String = number.chars().skip(route.strip.into()).collect();
-        let members = self.groups.get(route.to as usize)?.members.clone();
-        let order = in_order(members, |member| (member.priority, member.weight), random);
-        let order = order.into_iter().map(|member| member.peer);
-        let (well, ill): (Vec<_>, Vec<_>) = order.partition(|peer| is_well(*peer));
-        Some((format!("{}{rest}", route.prepend), if well.is_empty() { ill } else { well }))
+        let group = self.groups.get(route.to as usize)?;
+        Some(Routed {
+            number: format!("{}{rest}", route.prepend),
+            peers: group.in_order(random, is_well),
+            record: route.record,
+        })
+    }
+
+    /// The group of a name.
+    pub fn group_named(&self, name: &str) -> Option<&Group> {
+        self.groups.iter().find(|group| group.name == name)
     }
 }
 

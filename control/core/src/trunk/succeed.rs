@@ -142,6 +142,7 @@ mod tests {
                     strip: 0,
                     prepend: String::new(),
                     to: it,
+                    record: false,
                 })
                 .collect(),
             calls_max: Some(7),
@@ -173,7 +174,8 @@ mod tests {
         let source = |host| Sources::of(&new).peer([198, 51, 100, host].into(), Transport::Udp);
         assert_eq!(source(9), Some(Source { peer: carrier, is_past: false }));
         assert_eq!(source(1), Some(Source { peer: carrier, is_past: true }));
-        assert_eq!(new.route(pbx_2, "1", 0, |_| true), Some(("1".into(), vec![pbx_2])));
+        let routed = new.route(pbx_2, "1", 0, |_| true).expect("a route");
+        assert_eq!((routed.number.as_str(), routed.peers), ("1", vec![pbx_2]));
     }
 
     #[test]

@@ -1,13 +1,13 @@
-//! Records as a table, as CSV and as JSON Lines.
+//! Records as a table and as CSV.
 
-use std::{
-    borrow::Cow,
-    io::{self, ErrorKind, Write},
-};
+use std::{borrow::Cow, io::Write};
 
 use comfy_table::CellAlignment;
 
-use super::super::output;
+use super::super::{
+    export::{self, heard, or_dash, plain, text},
+    output,
+};
 use crate::{
     failure::Failure,
     storage::{PastCall, PastParty, PastStream, StorageError, shown},
@@ -29,7 +29,6 @@ pub(super) fn table(calls: impl Iterator<Item = Result<PastCall, StorageError>>,
 }
 
 fn cells(call: &PastCall) -> [String; 10] {
-    let or_dash = |text: &str| if text.is_empty() { "-".into() } else { text.to_owned() };
     [
         shown(call.began_at),
         or_dash(known_by(&call.caller)),
@@ -47,11 +46,6 @@ fn cells(call: &PastCall) -> [String; 10] {
 /// The extension of a party that has one, else its number.
 fn known_by(party: &PastParty) -> &str {
     if party.extension.is_empty() { &party.number } else { &party.extension }
-}
-
-/// A text that cannot speak to a terminal.
-fn plain(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { '·' } else { letter }).collect()
 }
 
 const HEADINGS: [&str; 34] = [
@@ -91,21 +85,9 @@ const HEADINGS: [&str; 34] = [
     "callee_user",
 ];
 
-/// Writes comma-separated values, as RFC 4180 says.
+/// Writes comma-separated values.
 pub(super) fn csv(calls: impl Iterator<Item = Result<PastCall, StorageError>>, out: impl Write) -> Outcome {
-    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out);
-    let mut write = |fields: &[Cow<'_, str>]| match writer.write_record(fields.iter().map(|field| field.as_bytes())) {
-        Ok(()) => Ok(()),
-        Err(error) => Err(io::Error::from(error)),
-    };
-    let mut outcome = write(&HEADINGS.map(Cow::from));
-    for call in calls {
-        if outcome.is_err() {
-            break;
-        }
-        outcome = write(&fields(&call?));
-    }
-    heard(outcome.and_then(|()| writer.flush()))
+    export::csv(HEADINGS, calls, fields, out)
 }
 
 fn fields(call: &PastCall) -> [Cow<'_, str>; HEADINGS.len()] {
@@ -175,43 +157,12 @@ fn figure(value: Option<i64>) -> Cow<'static, str> {
     value.map_or(Cow::default(), |value| value.to_string().into())
 }
 
-/// A text that no spreadsheet runs. What begins like a formula gets an apostrophe in front, which spreadsheets do not
-/// show; a number with a plus sign is no formula.
-fn text(text: &str) -> Cow<'_, str> {
-    let is_number = |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
-    let begins_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
-    match text.strip_prefix('+') {
-        Some(rest) if is_number(rest) => text.into(),
-        _ if begins_formula => format!("'{text}").into(),
-        _ => text.into(),
-    }
-}
-
-/// Writes an object a line.
-pub(super) fn jsonl(calls: impl Iterator<Item = Result<PastCall, StorageError>>, out: impl Write) -> Outcome {
-    let mut out = io::BufWriter::new(out);
-    let mut outcome = Ok(());
-    for call in calls {
-        if outcome.is_err() {
-            break;
-        }
-        let call =
-            serde_json::to_string(&call?).map_err(|error| Failure::new(format!("cannot write JSON: {error}")))?;
-        outcome = writeln!(out, "{call}");
-    }
-    heard(outcome.and_then(|()| out.flush()))
-}
-
-/// A reader that has had enough is no failure.
-fn heard(outcome: io::Result<()>) -> Outcome {
-    match outcome {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::new(format!("cannot write: {error}"))),
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::{self, ErrorKind};
+
+    use export::jsonl;
+
     use super::*;
 
     /// A call that went well, and one that a hostile caller made.

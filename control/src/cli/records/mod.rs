@@ -7,7 +7,7 @@ use std::{io::stdout, path::PathBuf};
 use clap::ValueEnum;
 use jiff::Timestamp;
 
-use super::run::CONFIG_DEFAULT;
+use super::{export, run::CONFIG_DEFAULT};
 use crate::{
     daemon::read_config,
     failure::Failure,
@@ -92,6 +92,6 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     match args.format {
         Format::Table => form::table(calls, out),
         Format::Csv => form::csv(calls, out),
-        Format::Jsonl => form::jsonl(calls, out),
+        Format::Jsonl => export::jsonl(calls, out),
     }
 }

@@ -1,7 +1,5 @@
 //! A capture: copies of a stream to a socket of this process, and from there to the client as a pcap file.
 
-mod receiver;
-
 use std::{
     io,
     net::{IpAddr, SocketAddr},
@@ -18,7 +16,6 @@ use tracing::{info, warn};
 use undertone_core::{CopyId, MonitorPort, PlaneError};
 use undertone_dataplane::Dataplane;
 
-use self::receiver::Receiver;
 use super::{
     Daemon,
     answer::refused,
@@ -27,6 +24,7 @@ use super::{
 use crate::{
     pcap::{Datagram, file_header},
     protocol::{Answer, Code, PortName, Refusal},
+    receiver::Receiver,
 };
 
 /// Captures at a time: each takes a copy of the streams it looks at.

@@ -14,7 +14,11 @@ use prometheus_client::{
 use undertone_control_core::{
     call::{Phase, Role},
     element::{Counters, SETUP_BOUNDS_S},
+    monitor::desk,
+    recording,
 };
+use undertone_core::mixer::{Mode, Qualities, Quality};
+use undertone_dataplane::Reports;
 
 use self::page::{Label, Page};
 use super::counts::Counted;
@@ -47,6 +51,10 @@ pub(crate) struct Measures {
     pub(crate) tables: Vec<Usage>,
     /// Calls, where there is SIP.
     pub(crate) sip: Option<SipMeasures>,
+    /// Monitor sessions, where there can be any.
+    pub(crate) monitoring: Option<MonitorMeasures>,
+    /// Recordings, where there is SIP.
+    pub(crate) recording: Option<RecordingMeasures>,
     /// The database, where there is SIP.
     pub(crate) storage: Option<storage::Counters>,
 }
@@ -68,6 +76,30 @@ pub(crate) struct SipMeasures {
     pub(crate) ports: (usize, usize),
     /// Transactions of theirs, and of ours.
     pub(crate) transactions: (usize, usize),
+}
+
+/// What is measured of monitor sessions.
+#[derive(Clone, Debug)]
+pub(crate) struct MonitorMeasures {
+    /// Sessions by mode.
+    pub(crate) sessions: [(Mode, u64); Mode::ALL.len()],
+    /// What was counted.
+    pub(crate) counters: desk::Counters,
+    /// What the mixer knows of phones.
+    pub(crate) phones: Reports,
+}
+
+/// What is measured of recordings.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RecordingMeasures {
+    /// Those that run.
+    pub(crate) running: u64,
+    /// What was counted.
+    pub(crate) counters: recording::Counters,
+    /// Streams that the data plane had no room to copy.
+    pub(crate) uncopied: u64,
+    /// Copies that our own recorder had no time for.
+    pub(crate) missed: u64,
 }
 
 /// How many calls are in each phase.
@@ -125,6 +157,12 @@ impl Collector for Everything {
         if let Some(sip) = &self.measures.sip {
             calls(&mut page, sip)?;
             signalling(&mut page, sip)?;
+        }
+        if let Some(monitoring) = &self.measures.monitoring {
+            monitor_sessions(&mut page, monitoring)?;
+        }
+        if let Some(recording) = &self.measures.recording {
+            recordings(&mut page, recording)?;
         }
         if let Some(storage) = &self.measures.storage {
             records(&mut page, storage)?;
@@ -196,6 +234,7 @@ fn calls(page: &mut Page<'_>, it: &SipMeasures) -> fmt::Result {
         ("calls_answered", "Calls that were answered.", counted.answered),
         ("calls_refused", "Calls that were refused before any peer was tried.", counted.refused),
         ("calls_failed_over", "Calls that went on to another peer after a failure.", counted.failovers),
+        ("calls_own", "Calls that Undertone has had itself, answered or placed.", counted.own),
         ("calls_forked", "Second answers to calls, which were ended.", counted.forks),
         ("calls_silent", "Calls that ended because no media came.", counted.silent),
         ("calls_without_port", "Calls for which no media port was free.", counted.no_port),
@@ -230,6 +269,71 @@ fn signalling(page: &mut Page<'_>, it: &SipMeasures) -> fmt::Result {
     page.gauges("sip_transactions", "Transactions that are kept, with those that wait for stragglers.", transactions)
 }
 
+fn monitor_sessions(page: &mut Page<'_>, it: &MonitorMeasures) -> fmt::Result {
+    let sessions = it.sessions.map(|(mode, count)| ([("mode", Label(mode.key()))], count));
+    page.gauges("monitor_sessions", "Monitor sessions by mode.", sessions)?;
+    let counted = it.counters;
+    page.counter("monitor_sessions_begun", "Monitor sessions that have begun.", counted.begun)?;
+    page.counter(
+        "monitor_sessions_unaudited",
+        "Monitor sessions that were ended because the audit could not be written.",
+        counted.unaudited,
+    )?;
+    page.counter("monitor_mode_changes", "Changes of mode of monitor sessions.", counted.changes)?;
+    let refused = counted.refused.each().map(|(denial, count)| ([("reason", Label(denial.key()))], count));
+    page.counters(
+        "monitor_refused",
+        "Monitor sessions, and changes of them, that were refused, by the reason.",
+        refused,
+    )?;
+    page.counter(
+        "monitor_phones_vanished",
+        "Monitor sessions that ended because the phone had vanished.",
+        counted.vanished,
+    )?;
+    phones(page, &it.phones)
+}
+
+/// The quality of one direction, of both.
+type Way = fn(&Qualities) -> Option<Quality>;
+
+fn phones(page: &mut Page<'_>, it: &Reports) -> fmt::Result {
+    let dropped = [("flood", it.totals.flooded), ("stranger", it.totals.strangers)];
+    page.counters(
+        "monitor_phone_packets_dropped",
+        "Packets at the ports of supervisors' phones: more than phones send, or from elsewhere.",
+        dropped.map(|(reason, count)| ([("reason", Label(reason))], count)),
+    )?;
+    let directions: [(&str, Way); 2] = [("from-phone", |it| it.from_phone), ("to-phone", |it| it.to_phone)];
+    let worst = |of: fn(Quality) -> u64| {
+        directions.map(|(direction, way)| {
+            let all = it.sessions.iter().filter_map(|(_, report)| way(&report.rtcp));
+            ([("direction", Label(direction))], all.map(of).max().unwrap_or_default())
+        })
+    };
+    page.gauges(
+        "monitor_phone_lost_permille_max",
+        "The most that was lost of a thousand packets from or to any supervisor's phone, between its last two reports.",
+        worst(|quality| u64::from(quality.lost_256ths) * 125 / 32),
+    )?;
+    page.gauges(
+        "monitor_phone_jitter_microseconds_max",
+        "The worst jitter of packets from or to any supervisor's phone.",
+        worst(|quality| quality.jitter_ns / 1_000),
+    )
+}
+
+fn recordings(page: &mut Page<'_>, it: &RecordingMeasures) -> fmt::Result {
+    page.gauge("recordings", "Calls that are recorded.", it.running)?;
+    page.counter("recordings_begun", "Recordings that have begun.", it.counters.begun)?;
+    let refused = it.counters.refused.each().map(|(refusal, count)| ([("reason", Label(refusal.key()))], count));
+    page.counters("recordings_refused", "Calls that were to be recorded and are not, by the reason.", refused)?;
+    let failed = it.counters.failed.each().map(|(fault, count)| ([("reason", Label(fault.key()))], count));
+    page.counters("recording_files_failed", "Files that lack the end of their call, by the reason.", failed)?;
+    page.counter("recording_streams_not_copied", "Streams that there was no room to copy.", it.uncopied)?;
+    page.counter("recording_packets_missed", "Packets that files lack for want of time.", it.missed)
+}
+
 fn records(page: &mut Page<'_>, it: &storage::Counters) -> fmt::Result {
     page.gauge("storage_queued", "Records and states of calls that wait for the database.", it.queued as u64)?;
     page.gauge("storage_failing", "Whether the last attempt to write failed.", it.failing.into())?;
@@ -240,11 +344,23 @@ fn records(page: &mut Page<'_>, it: &storage::Counters) -> fmt::Result {
         ("storage_failures", "Attempts to write that failed, and were made again.", it.failed),
     ];
     table.into_iter().try_for_each(|(name, help, value)| page.counter(name, help, value))?;
+    audit(page, it)?;
     let mut below = 0;
     // They are cumulative there.
     let buckets = it.commits.buckets.map(|(bound, count)| (bound, count - std::mem::replace(&mut below, count)));
     let above = it.commits.count.saturating_sub(below);
     page.seconds("storage_commit", "Times that commits took.", buckets, above, it.commits.sum_s)
+}
+
+fn audit(page: &mut Page<'_>, it: &storage::Counters) -> fmt::Result {
+    page.gauge("audit_queued", "Rows of the audit that wait for the database.", it.audit_queued as u64)?;
+    page.gauge("audit_failing", "Whether the audit could not be written the last time.", it.audit_failing.into())?;
+    let table = [
+        ("audit_rows_written", "Rows of the audit that were committed.", it.audit_written),
+        ("audit_failures", "Attempts to write the audit that failed, and were made again.", it.audit_failed),
+        ("audit_refused", "Rows that the audit had no room for: what they would say was not done.", it.audit_refused),
+    ];
+    table.into_iter().try_for_each(|(name, help, value)| page.counter(name, help, value))
 }
 
 fn http(page: &mut Page<'_>, it: Counted) -> fmt::Result {

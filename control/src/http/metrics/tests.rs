@@ -1,6 +1,23 @@
 use undertone_control_core::element::Counters;
+use undertone_core::mixer::{Counts, SessionKey, Totals};
+use undertone_dataplane::SessionReport;
 
 use super::*;
+
+fn phones() -> Reports {
+    let quality = Quality { lost: 9, lost_256ths: 64, jitter_ns: 3_500_000 };
+    let report = SessionReport {
+        call: None,
+        mode: Mode::Barge,
+        mic: Counts::default(),
+        heard_ns: None,
+        rtcp: Qualities { to_phone: Some(quality), ..Qualities::default() },
+        flooded: 3,
+        strangers: 0,
+    };
+    let totals = Totals { flooded: 7, strangers: 8 };
+    Reports { sessions: vec![(SessionKey(1), report)], totals }
+}
 
 fn sip() -> SipMeasures {
     let mut calls = PhaseCounts::default();
@@ -39,6 +56,11 @@ fn measures() -> Measures {
             count: 20,
             sum_s: 1.5,
         },
+        audit_written: 11,
+        audit_failed: 1,
+        audit_refused: 2,
+        audit_queued: 3,
+        audit_failing: true,
     };
     Measures {
         uptime_s: 60,
@@ -48,6 +70,17 @@ fn measures() -> Measures {
         reasons: vec![ReasonCount { reason: "forwarded".into(), fate: "sent".into(), packets: 9, help: String::new() }],
         tables: vec![Usage { what: "next hops".into(), used: 1, max: 4096, refused: 2 }],
         sip: Some(sip()),
+        monitoring: Some(MonitorMeasures {
+            sessions: Mode::ALL.map(|mode| (mode, u64::from(mode == Mode::Barge))),
+            counters: desk::Counters { begun: 5, changes: 6, vanished: 1, ..desk::Counters::default() },
+            phones: phones(),
+        }),
+        recording: Some(RecordingMeasures {
+            running: 3,
+            counters: recording::Counters::default(),
+            uncopied: 1,
+            missed: 2,
+        }),
         storage: Some(commits),
     }
 }
@@ -61,6 +94,11 @@ fn each_measure_is_a_line() {
         "undertone_uptime_seconds 60",
         "undertone_ready 0",
         "undertone_draining 1",
+        "undertone_recordings 3",
+        "undertone_recordings_refused_total{reason=\"emergency\"} 0",
+        "undertone_recording_files_failed_total{reason=\"disk-full\"} 0",
+        "undertone_recording_streams_not_copied_total 1",
+        "undertone_recording_packets_missed_total 2",
         "undertone_streams{path=\"mixed\"} 8",
         "undertone_interface_path{interface=\"eth0\",path=\"xdp-native\"} 1",
         "undertone_interface_path{interface=\"e\\\"th\\\\1\",path=\"xdp-generic\"} 1",
@@ -81,12 +119,28 @@ fn each_measure_is_a_line() {
         "undertone_sip_transactions{kind=\"server\"} 5",
         "undertone_storage_queued 7",
         "undertone_storage_records_written_total 4",
+        "undertone_audit_rows_written_total 11",
+        "undertone_audit_queued 3",
+        "undertone_audit_failing 1",
+        "undertone_audit_refused_total 2",
+        "undertone_audit_failures_total 1",
         "undertone_storage_commit_seconds_bucket{le=\"1.0\"} 0",
         "undertone_storage_commit_seconds_bucket{le=\"12.0\"} 11",
         "undertone_storage_commit_seconds_bucket{le=\"+Inf\"} 20",
         "undertone_storage_commit_seconds_sum 1.5",
         "undertone_http_followers 2",
         "undertone_http_followers_dropped_total 3",
+        "undertone_monitor_sessions{mode=\"barge\"} 1",
+        "undertone_monitor_sessions{mode=\"whisper-caller\"} 0",
+        "undertone_monitor_sessions_begun_total 5",
+        "undertone_monitor_mode_changes_total 6",
+        "undertone_monitor_refused_total{reason=\"no-rule\"} 0",
+        "undertone_monitor_phones_vanished_total 1",
+        "undertone_monitor_phone_packets_dropped_total{reason=\"flood\"} 7",
+        "undertone_monitor_phone_packets_dropped_total{reason=\"stranger\"} 8",
+        "undertone_monitor_phone_lost_permille_max{direction=\"to-phone\"} 250",
+        "undertone_monitor_phone_lost_permille_max{direction=\"from-phone\"} 0",
+        "undertone_monitor_phone_jitter_microseconds_max{direction=\"to-phone\"} 3500",
         "# EOF",
     ];
     for line in expected {
@@ -99,6 +153,10 @@ fn each_measure_is_a_line() {
 
 #[test]
 fn without_sip_there_are_no_calls_to_count() {
-    let page = page(Measures { sip: None, storage: None, ..measures() }, Counted::default()).expect("a page");
+    let page = page(
+        Measures { sip: None, monitoring: None, recording: None, storage: None, ..measures() },
+        Counted::default(),
+    )
+    .expect("a page");
     assert!(!page.contains("undertone_calls") && page.contains("undertone_streams"), "{page}");
 }

@@ -1,5 +1,6 @@
 //! The storage over real files.
 
+mod audit;
 mod open;
 mod reading;
 mod trouble;
@@ -22,7 +23,7 @@ use super::*;
 /// 2026-11-26T08:00:00Z.
 const MORNING_MS: u64 = 1_795_680_000_000;
 /// So long that no record of these tests is too old.
-const KEEP_DAYS: u32 = 36_525;
+const KEEP: Keep = Keep { records_days: 36_525, audit_days: 36_525 };
 /// How long to wait for what is to happen.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -39,7 +40,7 @@ impl Place {
     }
 
     fn open(&self) -> Storage {
-        Storage::open(&self.path, KEEP_DAYS).expect("it opens")
+        Storage::open(&self.path, KEEP).expect("it opens")
     }
 
     fn reader(&self) -> Reader {

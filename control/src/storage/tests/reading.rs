@@ -181,11 +181,11 @@ fn records_that_are_too_old_are_removed_at_the_start() {
     (1..=old).for_each(|id| storage.record(record(id), days_ago(8)));
     storage.record(record(old + 1), days_ago(6));
     drop(storage);
-    let storage = Storage::open(&place.path, 7).expect("it opens");
+    let storage = Storage::open(&place.path, Keep { records_days: 7, ..KEEP }).expect("it opens");
     wait_until("old records are removed", || storage.counters().removed == old);
     assert_eq!((place.count("calls"), place.count("streams")), (1, 2));
     assert_eq!(place.names(Filter::default()), [old + 1]);
-    storage.set_keep_days(5);
+    storage.set_keep(Keep { records_days: 5, ..KEEP });
     wait_until("another age holds", || storage.counters().removed == old + 1);
 }
 

@@ -46,7 +46,7 @@ fn a_database_that_stays_locked_does_not_keep_the_daemon_from_ending() {
 fn a_full_disk_costs_no_record() {
     let place = Place::new();
     let connection = schema::open_for_writing(&place.path).expect("it opens");
-    let queue = Arc::new(Queue::new(KEEP_DAYS));
+    let queue = Arc::new(Queue::new(KEEP));
     let mut writer = Writer::new(&place.path, connection, Arc::clone(&queue));
     let pages: i64 = writer.connection.pragma_query_value(None, "page_count", |row| row.get(0)).expect("counted");
     (1..=500).for_each(|id| queue.push(Entry::Record(Box::new(record(id)), minute(id))));
@@ -89,7 +89,7 @@ fn a_record_that_no_database_takes_does_not_hold_up_the_others() {
              BEGIN SELECT RAISE(ABORT, 'not this one'); END",
         )
         .expect("made");
-    let queue = Arc::new(Queue::new(KEEP_DAYS));
+    let queue = Arc::new(Queue::new(KEEP));
     let mut writer = Writer::new(&place.path, connection, Arc::clone(&queue));
     let refused = Record { dialled: "never".into(), ..record(1) };
     let entries = [refused, record(2)].map(|record| Entry::Record(Box::new(record), minute(1)));
@@ -101,7 +101,7 @@ fn a_record_that_no_database_takes_does_not_hold_up_the_others() {
 
 #[test]
 fn what_comes_to_an_idle_writer_is_written_at_once_and_what_follows_waits_for_others() {
-    let queue = Queue::new(KEEP_DAYS);
+    let queue = Queue::new(KEEP);
     let wait = || {
         queue.push(Entry::Forget(CallId(1)));
         let began = Instant::now();
@@ -120,7 +120,7 @@ fn what_comes_to_an_idle_writer_is_written_at_once_and_what_follows_waits_for_ot
 
 #[test]
 fn a_full_queue_drops_the_newest_and_counts_it() {
-    let queue = Queue::new(KEEP_DAYS);
+    let queue = Queue::new(KEEP);
     let keep = |id| Entry::Keep(CallId(id), String::new());
     (0..ENTRIES_MAX as u64).for_each(|id| queue.push(keep(id)));
     assert_eq!((queue.counters().queued, queue.counters().dropped), (ENTRIES_MAX, 0));

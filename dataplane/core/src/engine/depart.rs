@@ -28,23 +28,30 @@ impl<M: Memory> Tables<'_, M> {
     ) -> Result<Reason, Reason> {
         let rule = judged.row.rule().ok_or(Reason::RuleBusy)?;
         let group = if arrival.side == Side::Mixer { 0 } else { rule.group };
-        let reason = match self.find_way(arrival, judged.row, &rule, sockets)? {
+        let way = self.find_way(arrival, judged.row, &rule, sockets)?;
+        if matches!(way, Way::Hold) && group == 0 {
+            return Err(if rule.forward { Reason::NoHop } else { Reason::Held });
+        }
+        // Whatever way it takes: what comes from the mixer has been numbered already.
+        if judged.is_rtp && rule.sequence_offset != 0 && arrival.side == Side::Network {
+            shift_sequence(payload, rule.sequence_offset)?;
+        }
+        let reason = match way {
             Way::Forward(reason, socket, to) => {
-                if judged.is_rtp && rule.sequence_offset != 0 {
-                    shift_sequence(payload, rule.sequence_offset)?;
-                }
                 let reason = if group != 0 && reason == Reason::Forwarded { Reason::Copied } else { reason };
                 departures.push(Departure { socket, to, dscp: rule.dscp.or(arrival.dscp), reason });
                 reason
             }
             Way::Mixer(socket) => {
                 let config = self.memory.config();
-                let to = Endpoint { address: config.mixer_address(), port: config.divert_port() };
+                let to = Endpoint {
+                    address: config.mixer_address(),
+                    port: config.divert_port(arrival.index, rule.partner()),
+                };
                 departures.push(Departure { socket, to, dscp: arrival.dscp, reason: Reason::Diverted });
                 Reason::Diverted
             }
-            Way::Hold if group != 0 => Reason::CopiedOnly,
-            Way::Hold => return Err(if rule.forward { Reason::NoHop } else { Reason::Held }),
+            Way::Hold => Reason::CopiedOnly,
         };
         if group != 0 {
             self.copy(arrival.index, group, sockets, departures);

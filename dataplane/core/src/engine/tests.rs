@@ -110,7 +110,7 @@ impl Node {
         ];
         assert!(memory.config().set_addresses(&addresses));
         memory.config().set_ports(20_000, 30_000);
-        memory.config().set_mixer(1, 1, MIXER, DIVERT_PORT, 0);
+        memory.config().set_mixer(1, 1, MIXER, &[DIVERT_PORT], 0);
         let node = Self {
             memory,
             heartbeat: Word64::new(STALE),
@@ -271,14 +271,15 @@ fn answers_follow_a_learned_source() {
 }
 
 #[test]
-fn the_sequence_offset_is_added_on_the_way_to_the_party_and_its_copies() {
+fn the_sequence_offset_is_added_to_what_the_party_sends_whatever_way_it_takes() {
     let rule = Rule { sequence_offset: 3, group: 1, ..to_b() };
-    // Diverted, and on hold, a packet is copied as it came.
+    // What the mixer sends back it has numbered itself, and what does not leave stays as it came.
     let table = [
         (rule, STALE, Side::Network, rtp(1)),
-        (Rule { divert: true, ..rule }, BEATS, Side::Network, rtp(65_534)),
-        (Rule { forward: false, ..rule }, STALE, Side::Network, rtp(65_534)),
-        (Rule { divert: true, ..rule }, BEATS, Side::Mixer, rtp(1)),
+        (Rule { divert: true, ..rule }, BEATS, Side::Network, rtp(1)),
+        (Rule { forward: false, ..rule }, STALE, Side::Network, rtp(1)),
+        (Rule { forward: false, group: 0, ..rule }, STALE, Side::Network, rtp(65_534)),
+        (Rule { divert: true, ..rule }, BEATS, Side::Mixer, rtp(65_534)),
     ];
     let mut node = Node::new();
     node.copies(1, &[copy("10.9.9.9:7000", A)]);

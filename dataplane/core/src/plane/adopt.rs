@@ -62,7 +62,7 @@ impl<F: Fabric> Plane<F> {
             self.adopt_way(ip, hop);
         }
         self.adopt_shapes(row, stream.group);
-        self.streams.insert(row, stream);
+        self.streams.insert(row, Box::new(stream));
         Ok(())
     }
 

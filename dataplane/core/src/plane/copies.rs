@@ -60,7 +60,7 @@ impl<F: Fabric> Plane<F> {
     fn vacate(&mut self, row: RowIndex, ended: MonitorPort) -> Option<()> {
         let to = match ended {
             MonitorPort::Network(to) => to,
-            MonitorPort::Mixer(port) => (self.mixer?.address, port).into(),
+            MonitorPort::Mixer(port) => (self.mixer.as_ref()?.address, port).into(),
         };
         let mut plan = self.group(self.streams.get(&row)?.group)?.plan();
         let place = plan.copies.iter_mut().find(|copy| copy.to == to.into())?;
@@ -82,7 +82,7 @@ impl<F: Fabric> Plane<F> {
             cell.write(&hops::entry(&way, device));
         }
         memory.config().set_copies_port(mixer.copies_port);
-        memory.config().set_mixer(interface, MIXER, mixer.address, mixer.divert_port, mixer.unresolved_port);
+        memory.config().set_mixer(interface, MIXER, mixer.address, &mixer.divert_ports, mixer.unresolved_port);
         self.mixer = Some(mixer);
         let copied: Vec<_> =
             self.streams.iter().filter(|(_, stream)| !stream.copies.is_empty()).map(|(row, _)| *row).collect();
@@ -134,7 +134,7 @@ impl<F: Fabric> Plane<F> {
     }
 
     fn place_copy(&mut self, row: RowIndex, port: MonitorPort) -> Result<Option<Placed>, PlaneError> {
-        let (to, local, hop, interface) = match (port, self.mixer) {
+        let (to, local, hop, interface) = match (port, self.mixer.as_ref()) {
             (MonitorPort::Network(to), _) => {
                 let local = self.copy_source(row, to)?;
                 (to, local, self.ways.hop(to.ip()), self.ways.interface(to.ip()))

@@ -39,7 +39,8 @@ pub struct Plane<F> {
     fabric: F,
     node: Node,
     mixer: Option<Mixer>,
-    streams: HashMap<RowIndex, Stream>,
+    /// In boxes: a table has room for up to twice as many as there are.
+    streams: HashMap<RowIndex, Box<Stream>>,
     ways: Ways,
     hops: Hops,
     devices: Devices,
@@ -70,6 +71,9 @@ struct Stream {
     divert: bool,
     sequence_offset: u16,
 }
+
+// A class of the allocator's; a call has four, two of RTP and two of RTCP.
+const _: () = assert!(size_of::<Stream>() <= 192);
 
 impl<F: Fabric> Plane<F> {
     /// A node without streams. The tables have to be empty; see [`adopt`](Self::adopt) for ones that are not.
@@ -130,7 +134,7 @@ impl<F: Fabric> Plane<F> {
         self.open(rows)?;
         for (row, stream) in directions(relay, rows) {
             self.ways.hold(stream.towards, row, &mut self.fabric);
-            self.streams.insert(row, stream);
+            self.streams.insert(row, Box::new(stream));
         }
         // Both rules stand before either row forgets its last stream and begins to learn.
         for row in rows {
@@ -160,7 +164,7 @@ impl<F: Fabric> Plane<F> {
             }
             let towards = if stream.other.peer == next.other.peer { stream.towards } else { next.towards };
             let now = Stream { towards, ..stream.with(&next) };
-            before.push((row, std::mem::replace(stream, now)));
+            before.push((row, std::mem::replace(&mut **stream, now)));
             self.ways.hold(towards, row, &mut self.fabric);
         }
         let result = rows.iter().try_for_each(|row| self.refresh(*row));
@@ -184,7 +188,7 @@ impl<F: Fabric> Plane<F> {
         for (row, was) in before {
             let Some(stream) = self.streams.get_mut(&row) else { continue };
             let now = stream.towards;
-            *stream = Stream { towards: was.towards, ..stream.with(&was) };
+            **stream = Stream { towards: was.towards, ..stream.with(&was) };
             self.ways.release(now, row, &mut self.fabric);
             // What it needs was there a moment ago.
             let _ = self.follow(row);
@@ -224,6 +228,9 @@ impl<F: Fabric> Plane<F> {
             return Err(PlaneError::NoMixer);
         }
         let was = std::mem::replace(&mut self.stream_mut(row, at)?.divert, divert);
+        if divert {
+            self.fabric.open_way_back(row);
+        }
         let result = self.refresh(row);
         if result.is_err() {
             self.stream_mut(row, at)?.divert = was;
@@ -231,13 +238,20 @@ impl<F: Fabric> Plane<F> {
         self.counted(result)
     }
 
-    /// Adds to the sequence number of every packet that the stream at `at` sends on: as many as the mixer slipped in.
-    pub fn add_sequence_offset(&mut self, at: SocketAddr, packets: u16) -> Result<(), PlaneError> {
+    /// Sets what is added to the sequence number of every packet that comes to `at`: as many as the mixer has slipped in.
+    pub fn set_sequence_offset(&mut self, at: SocketAddr, packets: u16) -> Result<(), PlaneError> {
         let row = self.row(at)?;
-        let stream = self.stream_mut(row, at)?;
-        stream.sequence_offset = stream.sequence_offset.wrapping_add(packets);
+        self.stream_mut(row, at)?.sequence_offset = packets;
         self.write_rule(row);
         Ok(())
+    }
+
+    /// The same for the stream at a row, if there is one.
+    pub fn shift(&mut self, row: RowIndex, packets: u16) {
+        if let Some(stream) = self.streams.get_mut(&row) {
+            stream.sequence_offset = packets;
+            self.write_rule(row);
+        }
     }
 
     /// Every stream's media port.
@@ -262,11 +276,11 @@ impl<F: Fabric> Plane<F> {
     }
 
     fn stream(&self, row: RowIndex, at: SocketAddr) -> Result<&Stream, PlaneError> {
-        self.streams.get(&row).ok_or(PlaneError::NoStream { port: at })
+        self.streams.get(&row).map(Box::as_ref).ok_or(PlaneError::NoStream { port: at })
     }
 
     fn stream_mut(&mut self, row: RowIndex, at: SocketAddr) -> Result<&mut Stream, PlaneError> {
-        self.streams.get_mut(&row).ok_or(PlaneError::NoStream { port: at })
+        self.streams.get_mut(&row).map(Box::as_mut).ok_or(PlaneError::NoStream { port: at })
     }
 
     /// The rows of a relay that could be.

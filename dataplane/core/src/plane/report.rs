@@ -29,6 +29,8 @@ pub struct StreamReport {
     pub forward: bool,
     /// Whether it goes through the mixer.
     pub divert: bool,
+    /// What is added to the sequence numbers of its packets.
+    pub sequence_offset: u16,
     /// Its copies.
     pub copies: Vec<(CopyId, MonitorPort)>,
     /// How it arrives.
@@ -85,6 +87,7 @@ impl<F: Fabric> Plane<F> {
             clock: stream.clock,
             forward: stream.end.sends,
             divert: stream.divert,
+            sequence_offset: stream.sequence_offset,
             copies: stream.copies.clone(),
             statistics,
         })

@@ -347,8 +347,12 @@ fn a_learned_source_takes_its_own_way() {
 fn a_divert_needs_a_mixer() {
     let mut bench = Bench::with_relay();
     assert!(matches!(bench.plane.set_divert(socket(AT_CALLER), true), Err(PlaneError::NoMixer)));
-    let mixer =
-        Mixer { address: Ipv4Addr::new(169, 254, 64, 1), divert_port: 1000, unresolved_port: 1001, copies_port: 0 };
+    let mixer = Mixer {
+        address: Ipv4Addr::new(169, 254, 64, 1),
+        divert_ports: vec![1000, 1002],
+        unresolved_port: 1001,
+        copies_port: 0,
+    };
     bench.plane.set_mixer(mixer, way(9, "10.0.0.1", 1).link, [2; 6]).unwrap();
     bench.plane.set_divert(socket(AT_CALLER), true).unwrap();
     assert!(bench.rule(AT_CALLER).divert && !bench.rule(AT_AGENT).divert);

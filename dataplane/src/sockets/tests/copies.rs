@@ -106,7 +106,7 @@ fn taps_reach_the_mixer_from_the_streams_alias() {
     let (a, b) = node.relay(V4, V4);
     let tap = UdpSocket::bind((MIXER, 0)).unwrap();
     tap.set_read_timeout(Some(PATIENCE)).unwrap();
-    node.memory.config().set_mixer(1, 1, MIXER, 9, 0);
+    node.memory.config().set_mixer(1, 1, MIXER, &[9], 0);
     node.copies(&a, &[tap.local_addr().unwrap()]);
     node.set(&a, &b, |rule| rule.group = 1);
     a.say(&rtp(1));

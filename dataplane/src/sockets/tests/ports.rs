@@ -8,7 +8,7 @@ use super::*;
 fn a_closed_port_is_free_at_once_and_can_be_opened_again() {
     let node = Node::new();
     let (a, b) = node.relay(V4, V4);
-    node.memory.config().set_mixer(1, 1, MIXER, 9, 0);
+    node.memory.config().set_mixer(1, 1, MIXER, &[9], 0);
     for round in 0..20 {
         node.engine.open_alias(a.row).unwrap();
         a.say(&rtp(round));

@@ -1,16 +1,14 @@
 //! The appliance: `undertone run`, and the commands that an operator speaks with it.
 
-use std::{fs, net::SocketAddr, path::PathBuf, process::Command, time::Duration};
+use std::{fs, path::PathBuf, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 use tempfile::TempDir;
+use undertone_core::mixer::Person;
 use undertone_tests::lab::{Process, wait_for};
 
-use super::{
-    arguments::Path, configuration, crossing::Measured, interrupt::heeding, network::Network, report::tell,
-    script::Party,
-};
+use super::{arguments::Path, configuration, interrupt::heeding, network::Network, report::tell};
 
 /// Long enough for the kernel to verify the programs, on a slow machine.
 const START: Duration = Duration::from_secs(30);
@@ -26,11 +24,13 @@ pub(crate) struct Appliance {
     _daemon: Process,
 }
 
-/// A call that is up.
-pub(crate) struct Up {
-    id: String,
-    /// The media ports that the parties send to.
-    pub(crate) ports: [SocketAddr; 2],
+/// The figures of a stream in a call's record.
+pub(crate) struct Measured {
+    pub(crate) packets: u64,
+    pub(crate) lost: u64,
+    pub(crate) jitter_ms: f64,
+    /// None when too little came to tell.
+    pub(crate) mos: Option<f64>,
 }
 
 impl Appliance {
@@ -66,26 +66,14 @@ impl Appliance {
         Ok(())
     }
 
-    /// The one call that is up, once both of its streams are set up.
-    pub(crate) fn wait_for_call(&self) -> Result<Up> {
+    /// Waits until the one call is up, with both of its streams, and gives its id.
+    pub(crate) fn wait_for_call(&self) -> Result<String> {
         let call = wait_for("the call to be up", SOON, || {
             let calls = self.ask(&["calls"]).ok()?;
             let is_up = |call: &&Value| call["phase"] == "up" && call["streams"].as_array().map(Vec::len) == Some(2);
             calls.as_array()?.iter().find(is_up).cloned()
         })?;
-        let port = |party: Party| {
-            let streams = call["streams"].as_array()?;
-            streams.iter().find(|it| it["from"] == role(party))?["port"].as_str()?.parse().ok()
-        };
-        let ports = Party::BOTH.map(port);
-        let [Some(caller), Some(agent)] = ports else { bail!("a call without ports: {call}") };
-        Ok(Up { id: call["id"].as_str().unwrap_or_default().to_owned(), ports: [caller, agent] })
-    }
-
-    /// Packets that have come to a media port so far.
-    pub(crate) fn packets(&self, at: SocketAddr) -> Result<u64> {
-        let streams = self.ask(&["streams", &at.to_string()])?;
-        streams[0]["packets"].as_u64().with_context(|| format!("no stream at {at}"))
+        call["id"].as_str().map(str::to_owned).with_context(|| format!("a call without an id: {call}"))
     }
 
     /// The path of an interface, as configuration and metrics name it.
@@ -101,15 +89,15 @@ impl Appliance {
         self.ask(&["status"])
     }
 
-    /// The record of a call that is over: how each party's stream arrived, and what is wrong with it.
-    pub(crate) fn record(&self, call: &Up) -> Result<([Measured; 2], Vec<String>)> {
+    /// The record of a call that is over: how the caller's and the agent's stream arrived, and what is wrong with it.
+    pub(crate) fn record(&self, id: &str) -> Result<([Measured; 2], Vec<String>)> {
         let record = wait_for("the call's record", SOON, || {
             let text = self.say(&self.records(&["--format", "jsonl"])).ok()?;
             let records = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-            records.into_iter().find(|record| record["id"] == call.id.as_str())
+            records.into_iter().find(|record| record["id"] == id)
         })?;
         let mut problems = Vec::new();
-        if record["status"] != 200 || record["ended_by"] != role(Party::Caller) {
+        if record["status"] != 200 || record["ended_by"] != role(Person::Caller) {
             problems.push(format!("the record tells of another end than the caller's: {record}"));
         }
         let measured = |party| {
@@ -117,12 +105,13 @@ impl Appliance {
             let stream = streams.iter().find(|it| it["from"] == role(party));
             Measured::of(stream.with_context(|| format!("the record lacks a stream: {record}"))?)
         };
-        Ok(([measured(Party::Caller)?, measured(Party::Agent)?], problems))
+        Ok(([measured(Person::Caller)?, measured(Person::Agent)?], problems))
     }
 
-    /// Shows the records of all calls.
+    /// Shows the record of the call, and what the audit says of its supervisor.
     pub(crate) fn show_records(&self) -> Result<()> {
-        self.show(&self.records(&[]))
+        self.show(&self.records(&[]))?;
+        self.show(&["audit", "list", "--config", &self.config])
     }
 
     fn records<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
@@ -147,10 +136,31 @@ impl Appliance {
     }
 }
 
-/// What a party is in calls and records.
-const fn role(party: Party) -> &'static str {
-    match party {
-        Party::Caller => "caller",
-        Party::Agent => "callee",
+impl Measured {
+    /// Packets lost on the way to the appliance, of all that should have come: 0 to 1.
+    pub(crate) fn loss(&self) -> f64 {
+        if self.lost > 0 { self.lost as f64 / (self.packets + self.lost) as f64 } else { 0.0 }
+    }
+
+    /// Reads a stream of a record in JSON.
+    fn of(stream: &Value) -> Result<Self> {
+        let read = || {
+            Some(Self {
+                packets: stream["packets"].as_u64()?,
+                lost: stream["lost"].as_u64()?,
+                jitter_ms: stream["jitter_ms"].as_f64()?,
+                mos: stream["mos"].as_f64(),
+            })
+        };
+        read().with_context(|| format!("no stream of a record: {stream}"))
+    }
+}
+
+/// What a person is in calls and records.
+const fn role(person: Person) -> &'static str {
+    match person {
+        Person::Caller => "caller",
+        Person::Agent => "callee",
+        Person::Supervisor => "supervisor",
     }
 }

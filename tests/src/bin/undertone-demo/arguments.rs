@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum, value_parser};
+use clap::{Parser, ValueEnum};
 
-/// Shows a call through the appliance: two telephones, SIP, real speech in both directions, over IPv4 and then IPv6,
-/// copied to two monitor ports.
+/// Shows a call between a carrier and an agent, and a supervisor who listens to it, whispers to one party and joins: three
+/// telephones, SIP, real speech.
 ///
-/// Exits with 0 only if all that was said arrived. Without root, it runs over sockets on the loopback interface and says
+/// Exits with 0 only if everybody heard whom they should, nobody else, and all of it. Without root, it runs over sockets on the loopback interface and says
 /// what that leaves out.
 #[derive(Parser)]
 #[command(name = "undertone-demo", version)]
@@ -16,15 +16,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t)]
     pub(crate) path: Path,
 
-    /// Where the WAV files go, one per monitor port.
+    /// Where the report and the WAV files go, one for each person.
     #[arg(long, value_name = "DIR", default_value = "target/demo")]
     pub(crate) out: PathBuf,
 
-    /// How long each call lasts; if not told, as long as the parties have something to say.
-    #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(3..=600))]
-    pub(crate) seconds: Option<u16>,
-
-    /// Write the table as JSON too, one object a line for each stream.
+    /// Write what was measured as JSON too.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
 }

@@ -2,26 +2,35 @@
 
 use std::{fmt::Write as _, net::SocketAddr, path::Path};
 
-use undertone_tests::lab::Family;
+use undertone_core::mixer::Person;
 
-use super::{
-    arguments,
-    crossing::version,
-    network::{Host, Network},
-    script::Party,
-};
+use super::{arguments, network::Network, script::PEOPLE};
 
 /// The port for SIP, of the appliance and of telephones (RFC 3261, section 19.1.2).
 pub(crate) const SIP_PORT: u16 = 5060;
 
-/// A configuration for a carrier and a PBX, each a peer for each IP version, in TOML. What the daemon writes goes to
-/// `folder`.
+/// Sam, who is called, and Ann, who may monitor Sam.
+const MONITORING: &str = r#"
+[[user]]
+name = "sam"
+extensions = ["100"]
+
+[[user]]
+name = "ann"
+extensions = ["200"]
+role = "call-center-supervisor"
+
+[[monitoring.rule]]
+who = { users = ["ann"] }
+whom = { users = ["sam"] }
+"#;
+
+/// A configuration for a carrier, a PBX with the agent, and the supervisor's telephone, in TOML. What the daemon writes
+/// goes to `folder`.
 pub(crate) fn write(network: &Network, path: arguments::Path, folder: &Path) -> String {
-    let families = network.families();
-    let ends: Vec<_> = families.iter().flat_map(|family| Party::BOTH.map(|party| (party, *family))).collect();
-    let ours = |(party, family): &(Party, Family)| network.facing(Host::Party(*party), *family);
-    let mut addresses: Vec<_> = ends.iter().map(|end| ours(end).to_string()).collect();
-    let mut listen: Vec<_> = ends.iter().map(|end| format!("udp:{}", SocketAddr::new(ours(end), SIP_PORT))).collect();
+    let ours = PEOPLE.map(|person| network.facing(person));
+    let mut addresses = ours.map(|it| it.to_string()).to_vec();
+    let mut listen = ours.map(|it| format!("udp:{}", SocketAddr::new(it, SIP_PORT))).to_vec();
     addresses.dedup();
     listen.dedup();
     let mut text = format!("[media]\naddresses = {addresses:?}\nports = \"20000-20199\"\npath = \"{}\"\n", path.key());
@@ -33,32 +42,35 @@ pub(crate) fn write(network: &Network, path: arguments::Path, folder: &Path) -> 
         folder.join("undertone.sock").display(),
         folder.join("undertone.db").display(),
     );
-    for (party, family) in ends {
-        let side = if party == Party::Caller { "off-net" } else { "on-net" };
+    for person in PEOPLE {
+        let (name, side) = peer(person);
         // Writing to a string cannot fail.
         let _ = write!(
             text,
-            "\n[[peer]]\nname = \"{}\"\nside = \"{side}\"\naddresses = [\"{}\"]\nmedia = \"{}\"\noptions = 0\n",
-            peer(party, family),
-            network.address(Host::Party(party), family),
-            network.facing(Host::Party(party), family),
+            "\n[[peer]]\nname = \"{name}\"\nside = \"{side}\"\naddresses = [\"{}\"]\nmedia = \"{}\"\noptions = 0\n",
+            network.address(person),
+            network.facing(person),
         );
     }
-    for family in families {
-        let [from, to] = Party::BOTH.map(|party| peer(party, *family));
-        let _ = write!(text, "\n[[route]]\nfrom = [\"{from}\"]\nprefix = \"{EXTENSION}\"\nto = \"{to}\"\n");
-    }
+    let [(from, _), (to, _)] = [peer(Person::Caller), peer(Person::Agent)];
+    let _ = write!(text, "\n[[route]]\nfrom = [\"{from}\"]\nto = \"{to}\"\n{MONITORING}");
     text
 }
 
-/// The number that is called.
-pub(crate) const EXTENSION: &str = "100";
+/// A person's number: the caller's at the carrier, an extension of ours.
+pub(crate) const fn number(person: Person) -> &'static str {
+    match person {
+        Person::Caller => "4711",
+        Person::Agent => "100",
+        Person::Supervisor => "200",
+    }
+}
 
-/// The name of the peer that a party is at.
-fn peer(party: Party, family: Family) -> String {
-    let name = match party {
-        Party::Caller => "carrier",
-        Party::Agent => "pbx",
-    };
-    format!("{name}-v{}", version(family))
+/// The peer that a person's telephone is, and its side.
+const fn peer(person: Person) -> (&'static str, &'static str) {
+    match person {
+        Person::Caller => ("carrier", "off-net"),
+        Person::Agent => ("pbx", "on-net"),
+        Person::Supervisor => ("desk", "on-net"),
+    }
 }

@@ -1,29 +1,25 @@
 //! Where the demo takes place: namespaces around an appliance, or addresses of the loopback interface.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 
 use anyhow::{Context as _, Result, bail};
+use undertone_core::mixer::Person;
 use undertone_tests::{
     Error,
     lab::{Family, Lab, Namespace, Site, require_privilege},
-    rtp::Endpoint,
 };
 
-use super::{arguments::Path, script::Party};
+use super::{
+    arguments::Path,
+    script::{PEOPLE, name},
+};
 
-/// Hosts, and an appliance between them.
+/// A host for each person's telephone, and an appliance between them.
 pub(crate) enum Network {
     /// Each in a network namespace of its own.
     Lab(Box<Lab>),
     /// Addresses 127.77.N.x that no other demo on this machine has.
     Loopback { number: u8, _claim: UdpSocket },
-}
-
-/// A host beside the appliance.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Host {
-    Party(Party),
-    Monitor,
 }
 
 impl Network {
@@ -47,60 +43,51 @@ impl Network {
         (1..=u8::MAX).find_map(claim).context("255 demos are running at once")
     }
 
-    /// The IP versions that a call can be shown over. The loopback interface has one IPv6 address only, and a call wants
-    /// the parties' media to come from others than the appliance's.
-    pub(crate) fn families(&self) -> &'static [Family] {
-        match self {
-            Self::Lab(_) => &Family::ALL,
-            Self::Loopback { .. } => &[Family::V4],
+    /// The IP version that a person's telephone speaks. The carrier has the newer one, so that the call crosses from one
+    /// to the other; the loopback interface has one IPv6 address only, and every telephone wants its own.
+    pub(crate) const fn family(&self, person: Person) -> Family {
+        match (self, person) {
+            (Self::Lab(_), Person::Caller) => Family::V6,
+            _ => Family::V4,
         }
     }
 
-    /// A host's address.
-    pub(crate) fn address(&self, host: Host, family: Family) -> IpAddr {
+    /// The address of a person's telephone.
+    pub(crate) fn address(&self, person: Person) -> IpAddr {
         match self {
-            Self::Lab(lab) => site(lab, host).address(family),
-            Self::Loopback { number, .. } => Ipv4Addr::new(127, 77, *number, host.number()).into(),
+            Self::Lab(lab) => site(lab, person).address(self.family(person)),
+            Self::Loopback { number, .. } => Ipv4Addr::new(127, 77, *number, number_of(person)).into(),
         }
     }
 
-    /// The appliance's address that faces a host.
-    pub(crate) fn facing(&self, host: Host, family: Family) -> IpAddr {
+    /// The appliance's address that faces a person.
+    pub(crate) fn facing(&self, person: Person) -> IpAddr {
         match self {
-            Self::Lab(lab) => site(lab, host).facing_address(family),
+            Self::Lab(lab) => site(lab, person).facing_address(self.family(person)),
             Self::Loopback { number, .. } => Ipv4Addr::new(127, 77, *number, 1).into(),
         }
     }
 
-    /// The appliance's interface at which a host's packets arrive, as `undertone status` names it.
-    pub(crate) const fn interface(&self, host: Host) -> &'static str {
+    /// The appliance's interface at which a person's packets arrive, as `undertone status` names it.
+    pub(crate) fn interface(&self, person: Person) -> &str {
         match self {
-            Self::Lab(_) => host.name(),
+            Self::Lab(lab) => site(lab, person).facing().device(),
             Self::Loopback { .. } => "*",
         }
     }
 
     /// The appliance's interfaces.
-    pub(crate) fn interfaces(&self) -> Vec<String> {
+    pub(crate) fn interfaces(&self) -> Vec<&str> {
         match self {
-            Self::Lab(lab) => Host::ALL.map(|host| site(lab, host).facing().device().to_owned()).to_vec(),
+            Self::Lab(_) => PEOPLE.map(|person| self.interface(person)).to_vec(),
             Self::Loopback { .. } => Vec::new(),
         }
     }
 
-    /// Binds a UDP port of a host.
-    pub(crate) fn bind(&self, host: Host, family: Family, port: u16) -> Result<Endpoint> {
-        let at = SocketAddr::new(self.address(host, family), port);
-        Ok(match self.namespace(host) {
-            Some(namespace) => Endpoint::bind(namespace, at)?,
-            None => Endpoint::bind_here(at)?,
-        })
-    }
-
-    /// The namespace of a host, if it has one.
-    pub(crate) fn namespace(&self, host: Host) -> Option<&Namespace> {
+    /// The namespace of a person's telephone, if it has one.
+    pub(crate) fn namespace(&self, person: Person) -> Option<&Namespace> {
         match self {
-            Self::Lab(lab) => Some(site(lab, host).namespace()),
+            Self::Lab(lab) => Some(site(lab, person).namespace()),
             Self::Loopback { .. } => None,
         }
     }
@@ -115,41 +102,31 @@ impl Network {
 
     /// What was built, in a line.
     pub(crate) fn description(&self) -> String {
-        let hosts = Host::ALL.map(|host| format!("{} {}", host.name(), self.address(host, Family::V4))).join(", ");
+        let hosts = PEOPLE.map(|person| format!("{} {}", name(person), self.address(person))).join(", ");
         match self {
             Self::Lab(_) => format!("a namespace each for {hosts}, and for the appliance between them"),
             Self::Loopback { .. } => format!(
                 "{hosts}, appliance {}: all on the loopback interface, because namespaces need root",
-                self.facing(Host::Monitor, Family::V4)
+                self.facing(Person::Agent)
             ),
         }
     }
 }
 
-impl Host {
-    pub(crate) const ALL: [Self; 3] = [Self::Party(Party::Caller), Self::Party(Party::Agent), Self::Monitor];
-
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Party(party) => party.name(),
-            Self::Monitor => "monitor",
-        }
-    }
-
-    /// Its place on the loopback interface; the appliance has the first.
-    const fn number(self) -> u8 {
-        match self {
-            Self::Party(Party::Caller) => 2,
-            Self::Party(Party::Agent) => 3,
-            Self::Monitor => 4,
-        }
+/// A telephone's place on the loopback interface; the appliance has the first.
+const fn number_of(person: Person) -> u8 {
+    match person {
+        Person::Caller => 2,
+        Person::Agent => 3,
+        Person::Supervisor => 4,
     }
 }
 
-fn site(lab: &Lab, host: Host) -> &Site {
-    match host {
-        Host::Party(Party::Caller) => &lab.caller,
-        Host::Party(Party::Agent) => &lab.agent,
-        Host::Monitor => &lab.monitor,
+/// A person's site. The supervisor has the lab's third.
+const fn site(lab: &Lab, person: Person) -> &Site {
+    match person {
+        Person::Caller => &lab.caller,
+        Person::Agent => &lab.agent,
+        Person::Supervisor => &lab.monitor,
     }
 }

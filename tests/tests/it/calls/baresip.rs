@@ -4,7 +4,7 @@ use std::process::Command;
 
 use undertone_tests::{
     Error, Result,
-    phone::{Line, Phone},
+    phone::{Codec, Line, Phone},
 };
 
 use super::{exchange::Exchange, ground::Who};
@@ -13,11 +13,22 @@ use crate::daemon::operator::other;
 impl Exchange {
     /// Starts a telephone that says `speech` once it is connected, and answers who calls it.
     pub(super) fn phone(&self, who: Who, speech: &[i16], more: &str) -> Result<Phone> {
+        self.phone_of(who, "100", speech, more)
+    }
+
+    /// The same with another number.
+    pub(super) fn phone_of(&self, who: Who, number: &str, speech: &[i16], more: &str) -> Result<Phone> {
+        self.phone_with(Codec::Pcmu, who, number, speech, more)
+    }
+
+    /// The same with another codec.
+    pub(super) fn phone_with(&self, codec: Codec, who: Who, number: &str, speech: &[i16], more: &str) -> Result<Phone> {
         let line = Line {
             name: who.name().into(),
-            number: "100".into(),
+            number: number.into(),
             at: self.address_of(who),
             transport: self.line(who).over.key().into(),
+            codec,
             namespace: self.ground.namespace(who).cloned(),
             folder: self.operator.file(&format!("phone-{}", who.name())),
             more: more.into(),

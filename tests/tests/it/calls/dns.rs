@@ -1,10 +1,11 @@
 //! A DNS server of a test's own: dnsmasq, which knows what the test says and asks nobody else.
 
-use std::{fs, net::SocketAddr, path::PathBuf, process::Command};
+use std::{fs, net::SocketAddr, path::PathBuf};
 
 use nix::sys::signal::Signal;
 use undertone_tests::{Result, lab::Process};
 
+use super::ground::{Ground, Who};
 use crate::daemon::operator::{SOON, other};
 
 /// A DNS server.
@@ -15,8 +16,9 @@ pub(super) struct Dns {
 }
 
 impl Dns {
-    /// Starts one that knows of `.test` what these say: lines of dnsmasq's configuration, and of a file of hosts.
-    pub(super) fn start(at: SocketAddr, records: &str, hosts: &str) -> Result<Self> {
+    /// Starts one, where strangers are, that knows of `.test` what these say: lines of dnsmasq's configuration, and of a file
+    /// of hosts.
+    pub(super) fn start(ground: &Ground, at: SocketAddr, records: &str, hosts: &str) -> Result<Self> {
         let folder = tempfile::tempdir().map_err(other)?;
         let [config, file] = ["dnsmasq.conf", "hosts"].map(|name| folder.path().join(name));
         fs::write(&file, hosts).map_err(other)?;
@@ -29,7 +31,7 @@ impl Dns {
             file.display()
         );
         fs::write(&config, text).map_err(other)?;
-        let mut command = Command::new("dnsmasq");
+        let mut command = ground.command(Who::Stranger, "dnsmasq");
         command.arg("--keep-in-foreground").arg(format!("--conf-file={}", config.display()));
         let mut process = Process::spawn("dnsmasq", command)?;
         process.wait_for_line("started", SOON)?;

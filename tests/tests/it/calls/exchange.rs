@@ -1,6 +1,9 @@
 //! A daemon that routes calls between a carrier and a PBX, and what is asked of it.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use serde_json::Value;
 use undertone_tests::{
@@ -39,6 +42,8 @@ pub(super) struct Plan {
     pub(super) sip: String,
     /// Whether the daemon runs as its systemd unit has it, in a lab.
     pub(super) is_service: bool,
+    /// Where the database is, if not beside the configuration.
+    pub(super) database: Option<PathBuf>,
 }
 
 /// A daemon, and the hosts around it.
@@ -81,7 +86,7 @@ impl Plan {
     /// A carrier and a PBX, reached so.
     pub(super) fn on(ground: Ground, [carrier, pbx]: [(Family, Over); 2]) -> Self {
         let lines = vec![Line::new(Who::Carrier, carrier.0, carrier.1), Line::new(Who::Pbx, pbx.0, pbx.1)];
-        Self { ground, lines, ports: 400, sip: String::new(), is_service: false }
+        Self { ground, lines, ports: 400, sip: String::new(), is_service: false, database: None }
     }
 
     /// With a PBX that the configuration knows by a DNS name, which these servers are asked for.
@@ -101,9 +106,10 @@ impl Plan {
 
     /// Starts the daemon.
     pub(super) fn start(self) -> Result<Exchange> {
-        let Self { ground, lines, ports, sip, is_service } = self;
+        let Self { ground, lines, ports, sip, is_service, database } = self;
         let mut operator = Operator::new(ground.appliance())?;
-        operator.write_config(&configuration(&ground, &lines, ports, &sip, &operator))?;
+        let database = database.unwrap_or_else(|| operator.file("undertone.db"));
+        operator.write_config(&configuration(&ground, &lines, ports, &sip, &operator, &database))?;
         if is_service {
             operator.serve_as(SERVICE_USER, unit_capabilities()?)?;
             ground.give_pins_to(SERVICE_USER)?;
@@ -126,7 +132,14 @@ pub(super) fn unit_capabilities() -> Result<Vec<String>> {
     Ok(ambient.split(' ').map(|name| name.trim_start_matches("CAP_").to_lowercase()).collect())
 }
 
-fn configuration(ground: &Ground, lines: &[Line], ports: u16, sip: &str, operator: &Operator) -> String {
+fn configuration(
+    ground: &Ground,
+    lines: &[Line],
+    ports: u16,
+    sip: &str,
+    operator: &Operator,
+    database: &Path,
+) -> String {
     let ours = |line: &Line| SocketAddr::new(ground.ours(line.who, line.family), line.over.port());
     let mut media: Vec<_> = lines.iter().map(|line| ours(line).ip().to_string()).collect();
     let mut listen: Vec<_> = lines.iter().map(|line| format!("{}:{}", line.over.key(), ours(line))).collect();
@@ -145,15 +158,16 @@ fn configuration(ground: &Ground, lines: &[Line], ports: u16, sip: &str, operato
             ours(line).ip()
         )
     };
+    let first = ground.media_port_first();
     let inside: Vec<_> = lines.iter().map(|line| line.who.name()).filter(|name| *name != "carrier").collect();
     format!(
-        "[media]\naddresses = {media:?}\nports = \"20000-{}\"\n{}[control]\nsocket = \"{}\"\n[storage]\npath = \"{}\"\n\
+        "[media]\naddresses = {media:?}\nports = \"{first}-{}\"\n{}[control]\nsocket = \"{}\"\n[storage]\npath = \"{}\"\n\
          [sip]\nlisten = {listen:?}\n{sip}\n{}[[group]]\nname = \"inside\"\npeers = {inside:?}\n\
          [[route]]\nfrom = [\"carrier\"]\nto = \"inside\"\n[[route]]\nfrom = {inside:?}\nto = \"carrier\"\n",
-        20_000 + ports - 1,
+        first + ports - 1,
         ground.media(),
         operator.socket().display(),
-        operator.file("undertone.db").display(),
+        database.display(),
         lines.iter().map(peer).collect::<String>(),
     )
 }

@@ -14,6 +14,11 @@ use undertone_tests::{
     lab::{Bpffs, Family, Lab, Namespace, Site},
 };
 
+/// The third number of the mixer's address where nothing is configured.
+const MIXER_USUAL: u8 = 64;
+/// Addresses of an exchange.
+const HOSTS: u8 = 5;
+
 /// A host around the appliance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Who {
@@ -61,9 +66,11 @@ impl Ground {
     pub(super) fn loopback() -> Result<Self> {
         let claim = |number: u8| {
             let claim = UdpSocket::bind((Ipv4Addr::new(127, 66, 0, 1), 20_000 + u16::from(number))).ok()?;
-            Some(Slot { number, _claim: claim })
+            // A telephone of an exchange that is over may not have ended yet.
+            let is_free = |host: u8| UdpSocket::bind((Ipv4Addr::new(127, 66, number, host), 5060)).is_ok();
+            (1..=HOSTS).all(is_free).then_some(Slot { number, _claim: claim })
         };
-        let slot = (1..=u8::MAX).find_map(claim);
+        let slot = (1..=u8::MAX).filter(|number| *number != MIXER_USUAL).find_map(claim);
         slot.map(Self::Loopback).ok_or_else(|| Error::Other("255 exchanges are running at once".into()))
     }
 
@@ -88,6 +95,12 @@ impl Ground {
             Self::Loopback(slot) => slot.address(2 + who as u8, family),
             Self::Lab(bench) => bench.site(who).address(family),
         }
+    }
+
+    /// The address of one more host, by a number from 32 on. Only the loopback interface has as many.
+    pub(super) fn host(&self, number: u8) -> IpAddr {
+        let Self::Loopback(slot) = self else { panic!("a lab has no more hosts") };
+        slot.address(number, Family::V4)
     }
 
     /// A program on a host.
@@ -125,10 +138,22 @@ impl Ground {
         done.map_err(|error| Error::Other(format!("{}: {error}", bench.pins.display())))
     }
 
+    /// The first of the daemon's media ports. Without privilege, all daemons of a host have the same addresses for what their
+    /// mixers are sent, where ports have to tell them apart.
+    pub(super) const fn media_port_first(&self) -> u16 {
+        match self {
+            Self::Loopback(slot) => 20_400 + slot.number as u16 % 29 * 400,
+            Self::Lab(_) => 20_000,
+        }
+    }
+
     /// Lines of `[media]` about how packets are forwarded.
     pub(super) fn media(&self) -> String {
         match self {
-            Self::Loopback(_) => "path = \"io-uring\"\n".into(),
+            // Daemons of one host may not share the mixer's network.
+            Self::Loopback(slot) => {
+                format!("path = \"io-uring\"\nmixer = {{ address = \"169.254.{}.1\" }}\n", slot.number)
+            }
             Self::Lab(bench) => format!(
                 "path = \"native\"\ninterfaces = [\"caller\", \"agent\", \"monitor\"]\ngroups = 64\npins = \"{}\"\n",
                 bench.pins.display()

@@ -3,12 +3,18 @@
 //! On loopback addresses and the `io_uring` path without privilege; over XDP and IPv6 in a lab of namespaces.
 
 mod baresip;
+mod codecs;
 mod dns;
 mod exchange;
 mod ground;
 mod headers;
 mod identities;
+mod monitor;
 mod names;
+mod own;
+mod peer;
+mod quality;
+mod recording;
 mod restarts;
 mod scenarios;
 mod sipp;

@@ -48,7 +48,7 @@ impl Exchange {
 
     /// Waits until requests to the PBX go to a host.
     fn wait_for_pbx_at(&self, who: Who) -> Result<Value> {
-        let at = SocketAddr::new(self.ground.theirs(who, Family::V4), 5060).to_string();
+        let at = SocketAddr::new(self.ground.theirs(who, self.line(Who::Pbx).family), 5060).to_string();
         wait_for("the name to be followed", FOLLOWED, || self.pbx().ok().filter(|pbx| pbx["target"] == *at))
     }
 }
@@ -57,7 +57,7 @@ impl Exchange {
 fn calls_follow_a_name_and_one_that_runs_stays_where_it_is() -> Result<()> {
     let plan = Plan::loopback()?;
     let resolver = resolver(&plan.ground);
-    let mut dns = Dns::start(resolver, SRV, &host(&plan.ground, Who::Pbx, "one.pbx.test"))?;
+    let mut dns = Dns::start(&plan.ground, resolver, SRV, &host(&plan.ground, Who::Pbx, "one.pbx.test"))?;
     let mut exchange = plan.with_named_pbx("pbx.test", resolver).start()?;
     let pbx = exchange.pbx()?;
     assert_eq!((&pbx["names"]["resolved"], &pbx["answers"]), (&true.into(), &true.into()), "{pbx}");
@@ -99,7 +99,7 @@ fn without_a_dns_server_the_daemon_starts_and_the_peer_comes_when_there_is_one()
     exchange.daemon().wait_for_line("name not resolved", SOON)?;
 
     drop(silent);
-    let _dns = Dns::start(resolver, SRV, &hosts)?;
+    let _dns = Dns::start(&exchange.ground, resolver, SRV, &hosts)?;
     let pbx = exchange.wait_for_pbx_at(Who::Pbx)?;
     assert_eq!((&pbx["names"]["resolved"], &pbx["answers"]), (&true.into(), &true.into()), "{pbx}");
     exchange.call("uac", "uas")?;
@@ -110,7 +110,7 @@ fn without_a_dns_server_the_daemon_starts_and_the_peer_comes_when_there_is_one()
 fn a_dns_server_that_goes_leaves_a_peer_where_it_was() -> Result<()> {
     let plan = Plan::loopback()?;
     let resolver = resolver(&plan.ground);
-    let dns = Dns::start(resolver, SRV, &host(&plan.ground, Who::Pbx, "one.pbx.test"))?;
+    let dns = Dns::start(&plan.ground, resolver, SRV, &host(&plan.ground, Who::Pbx, "one.pbx.test"))?;
     let mut exchange = plan.with_named_pbx("pbx.test", resolver).start()?;
     drop(dns);
     exchange.daemon().wait_for_line("name not resolved", FOLLOWED)?;
@@ -125,7 +125,7 @@ fn a_target_that_takes_no_connection_is_followed_by_the_next() -> Result<()> {
     let plan = Plan::on(Ground::loopback()?, [(Family::V4, Over::Udp), (Family::V4, Over::Tcp)]);
     let resolver = resolver(&plan.ground);
     let hosts = host(&plan.ground, Who::Pbx, "one.pbx.test") + &host(&plan.ground, Who::Spare, "two.pbx.test");
-    let _dns = Dns::start(resolver, SRV_TCP, &hosts)?;
+    let _dns = Dns::start(&plan.ground, resolver, SRV_TCP, &hosts)?;
     let mut exchange = plan.with_named_pbx("pbx.test", resolver).start()?;
     exchange.wait_for_pbx_at(Who::Pbx)?;
     exchange.lines.push(Line::new(Who::Spare, Family::V4, Over::Tcp));
@@ -145,7 +145,7 @@ fn check_says_where_names_lead_and_that_one_leads_nowhere() -> Result<()> {
     let plan = Plan::loopback()?;
     let resolver = resolver(&plan.ground);
     let at = plan.ground.theirs(Who::Pbx, Family::V4);
-    let mut dns = Dns::start(resolver, SRV, &host(&plan.ground, Who::Pbx, "one.pbx.test"))?;
+    let mut dns = Dns::start(&plan.ground, resolver, SRV, &host(&plan.ground, Who::Pbx, "one.pbx.test"))?;
     let exchange = plan.with_named_pbx("pbx.test", resolver).start()?;
     let config = exchange.operator.config();
     let check = || exchange.operator.say(&["check", "--config", &config.to_string_lossy()])?.done();
@@ -156,4 +156,24 @@ fn check_says_where_names_lead_and_that_one_leads_nowhere() -> Result<()> {
         check().ok().filter(|said| said.contains("warning         pbx.test (udp) does not resolve now: "))
     })?;
     Ok(())
+}
+
+mod privileged {
+    use super::*;
+
+    #[test]
+    fn a_name_with_addresses_of_both_versions_is_followed_over_the_one_that_is_listened_at() -> Result<()> {
+        let plan = Plan::on(Ground::lab()?, [(Family::V4, Over::Udp), (Family::V6, Over::Udp)]);
+        let (resolver, name) = (resolver(&plan.ground), "one.pbx.test");
+        let hosts = Family::ALL.map(|family| format!("{} {name}\n", plan.ground.theirs(Who::Pbx, family))).concat();
+        let _dns = Dns::start(&plan.ground, resolver, SRV, &hosts)?;
+        let exchange = plan.with_named_pbx("pbx.test", resolver).start()?;
+        let pbx = exchange.wait_for_pbx_at(Who::Pbx)?;
+        assert_eq!((&pbx["names"]["resolved"], &pbx["answers"]), (&true.into(), &true.into()), "{pbx}");
+        exchange.call("uac", "uas")?;
+        exchange.call("uac_hold", "uas_hold")?;
+        let records = exchange.assert_idle(2)?;
+        assert!(records.iter().all(|record| record["status"] == 200), "{records:?}");
+        Ok(())
+    }
 }

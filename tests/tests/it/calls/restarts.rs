@@ -11,7 +11,7 @@ use super::{
 };
 use crate::daemon::operator::SOON;
 
-/// How long a party waits before it goes on with its call, in milliseconds: the daemon is killed meanwhile.
+/// How long a party waits before it goes on with its call, in milliseconds: long enough to be stopped meanwhile.
 const PAUSE_MS: &str = "2000";
 
 impl Exchange {
@@ -30,12 +30,14 @@ impl Exchange {
 /// A daemon is killed in the middle of a call, and the next one serves its re-INVITEs and its BYE.
 fn outlive(exchange: &mut Exchange, meanwhile: impl FnOnce(&mut Exchange) -> Result<()>) -> Result<()> {
     let pbx = exchange.callee(Who::Pbx, "uas_hold", 1, &[])?;
-    let carrier = exchange.caller(Who::Carrier, "uac_hold", 1, &["-d", PAUSE_MS])?;
+    let mut carrier = exchange.caller(Who::Carrier, "uac_hold", 1, &["-d", PAUSE_MS])?;
     let before = exchange.wait_for_calls(1)?.remove(0);
+    carrier.freeze()?;
     exchange.wait_for_kept(&format!("\"id\":{},\"is_up\":true", before["id"]))?;
     meanwhile(exchange)?;
     let after = exchange.calls()?;
     assert_eq!([&after[0]["id"], &after[0]["streams"]], [&before["id"], &before["streams"]], "the same call");
+    carrier.thaw()?;
     carrier.done(CALL)?;
     pbx.done(CALL)?;
     let records = exchange.assert_idle(1)?;

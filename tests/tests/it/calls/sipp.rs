@@ -2,6 +2,7 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
+use nix::sys::signal::Signal;
 use undertone_tests::{
     Result,
     lab::{Process, wait_for},
@@ -15,6 +16,9 @@ use crate::daemon::operator::{SOON, other};
 
 /// Lines of a file of messages that an error quotes.
 const QUOTED_LINES: usize = 80;
+
+/// Bytes that may wait for sipp while others run.
+const BUFFER: &str = "4194304";
 
 /// Calls whose messages are written down.
 const TRACED_MAX: usize = 20;
@@ -55,7 +59,7 @@ impl Exchange {
         {
             command.args([flag, &value]);
         }
-        command.args(["-t", transport, "-nostdin", "-trace_err", "-m", &calls.to_string()]);
+        command.args(["-t", transport, "-nostdin", "-trace_err", "-m", &calls.to_string(), "-buff_size", BUFFER]);
         command.arg("-error_file").arg(&files[0]);
         if calls <= TRACED_MAX {
             command.arg("-trace_msg").arg("-message_file").arg(&files[1]);
@@ -66,6 +70,17 @@ impl Exchange {
 }
 
 impl Sipp {
+    /// Has it do nothing until it is told to go on, so that its call stays as it is however long that takes. Its pauses end
+    /// meanwhile.
+    pub(super) fn freeze(&mut self) -> Result<()> {
+        self.process.signal(Signal::SIGSTOP)
+    }
+
+    /// Has it go on.
+    pub(super) fn thaw(&mut self) -> Result<()> {
+        self.process.signal(Signal::SIGCONT)
+    }
+
     /// Waits until all its calls went as they should.
     pub(super) fn done(mut self, timeout: Duration) -> Result<()> {
         let status = self.process.wait(timeout);

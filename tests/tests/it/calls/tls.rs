@@ -170,7 +170,7 @@ fn who_is_known_by_name_has_to_show_a_certificate_of_that_name() -> Result<()> {
     let mut plan = Plan::on(Ground::loopback()?, [(Family::V4, Over::Udp), (Family::V4, Over::Tls)]);
     plan.sip = authority.section(&plan.ground, Family::V4)?;
     let (resolver, hosts) = (resolver(&plan.ground), host(&plan.ground, Who::Pbx, "one.pbx.test"));
-    let _dns = Dns::start(resolver, "srv-host=_sips._tcp.pbx.test,one.pbx.test,5061,1,1", &hosts)?;
+    let _dns = Dns::start(&plan.ground, resolver, "srv-host=_sips._tcp.pbx.test,one.pbx.test,5061,1,1", &hosts)?;
     let mut exchange = plan.with_named_pbx("pbx.test", resolver).start()?;
     let config = fs::read_to_string(exchange.operator.config()).map_err(other)?;
     exchange.operator.write_config(&config.replace("options = 0", "options = 1"))?;

@@ -1,16 +1,19 @@
-//! A daemon in trouble: no more ports, no more calls, a database that cannot be written. Running calls go on.
+//! A daemon in trouble: no more ports, no more calls, a database that cannot be written, no time to run. Running calls go on.
 
 use std::{
     io::{Read as _, Write as _},
     net::{TcpStream, UdpSocket},
+    thread,
     time::Duration,
 };
 
+use nix::sys::signal::Signal;
 use undertone_tests::{Result, lab::wait_for};
 
 use super::{
     exchange::{Exchange, Plan},
     ground::{Ground, Who},
+    peer::Peer,
     scenarios::CALL,
 };
 use crate::daemon::operator::{SOON, other};
@@ -22,7 +25,7 @@ const WRITTEN: &str = "call records are written again";
 /// Longer than the longest pause between two attempts to write.
 const NEXT_ATTEMPT: Duration = Duration::from_secs(30);
 
-/// How long a party waits before it goes on with its call, in milliseconds.
+/// How long a party waits before it goes on with its call, in milliseconds: long enough to be stopped meanwhile.
 const PAUSE_MS: &str = "2000";
 
 /// A plan whose daemon tells its metrics.
@@ -77,8 +80,9 @@ impl Exchange {
 fn has_no_room(plan: Plan, words: &str, metric: &str, logged: &[&str], records: usize) -> Result<()> {
     let mut exchange = measured(plan).start()?;
     let pbx = exchange.callee(Who::Pbx, "uas_hold", 1, &[])?;
-    let carrier = exchange.caller(Who::Carrier, "uac_hold", 1, &["-d", PAUSE_MS])?;
+    let mut carrier = exchange.caller(Who::Carrier, "uac_hold", 1, &["-d", PAUSE_MS])?;
     let up = exchange.wait_for_calls(1)?.remove(0);
+    carrier.freeze()?;
     let answer = exchange.invite()?;
     assert!(answer.starts_with(&format!("SIP/2.0 503 {words}\r\n")), "{answer}");
     assert!(answer.contains("\r\nRetry-After: 5\r\n"), "{answer}");
@@ -86,6 +90,7 @@ fn has_no_room(plan: Plan, words: &str, metric: &str, logged: &[&str], records: 
     let line = exchange.daemon().wait_for_line(logged[0], SOON)?;
     assert!(logged.iter().all(|words| line.contains(words)), "{line}");
     assert_eq!(exchange.wait_for_calls(1)?[0]["id"], up["id"], "the running call");
+    carrier.thaw()?;
     carrier.done(CALL)?;
     pbx.done(CALL)?;
     let records = exchange.assert_idle(records)?;
@@ -110,6 +115,28 @@ fn a_call_too_many_is_refused_and_told() -> Result<()> {
     has_no_room(plan, "Too Many Calls", "undertone_calls_refused_total", &logged, 1)
 }
 
+#[test]
+fn a_daemon_that_could_not_run_hears_answers_before_it_repeats_requests() -> Result<()> {
+    /// More than it reads before others have their turn.
+    const WAITING: u32 = 150;
+    let mut exchange = Plan::loopback()?.start()?;
+    let (carrier, pbx) = (Peer::new(&exchange, Who::Carrier)?, Peer::new(&exchange, Who::Pbx)?);
+    carrier.send(&carrier.request("INVITE", 0, "", &carrier.sdp()))?;
+    let invite = pbx.hear("INVITE")?;
+    exchange.daemon().signal(Signal::SIGSTOP)?;
+    for number in 1..=WAITING {
+        carrier.send(&carrier.request("REGISTER", number, "", ""))?;
+    }
+    pbx.send(&pbx.answer(&invite, "180 Ringing", "", ""))?;
+    // After half a second without an answer INVITE is repeated (RFC 3261 §17.1.1.2).
+    thread::sleep(Duration::from_millis(700));
+    exchange.daemon().signal(Signal::SIGCONT)?;
+    carrier.hear("SIP/2.0 180")?;
+    let repeated: Vec<_> = pbx.heard()?.into_iter().filter(|text| text.starts_with("INVITE")).collect();
+    assert!(repeated.is_empty(), "{repeated:?}");
+    Ok(())
+}
+
 /// Calls begin, go on and end while the database cannot be written; then their records are.
 fn outlive_a_database(
     exchange: &mut Exchange,
@@ -117,9 +144,11 @@ fn outlive_a_database(
     mend_it: impl FnOnce() -> Result<()>,
 ) -> Result<()> {
     let pbx = exchange.callee(Who::Pbx, "uas_hold", 1, &[])?;
-    let carrier = exchange.caller(Who::Carrier, "uac_hold", 1, &["-d", PAUSE_MS])?;
+    let mut carrier = exchange.caller(Who::Carrier, "uac_hold", 1, &["-d", PAUSE_MS])?;
     exchange.wait_for_calls(1)?;
+    carrier.freeze()?;
     break_it()?;
+    carrier.thaw()?;
     carrier.done(CALL)?;
     pbx.done(CALL)?;
     let pbx = exchange.callee(Who::Pbx, "uas", 3, &[])?;
@@ -150,11 +179,6 @@ fn calls_go_on_while_the_database_is_locked_and_their_records_follow() -> Result
 }
 
 mod privileged {
-    use std::{
-        fs::{self, File},
-        io::{ErrorKind, Write as _},
-    };
-
     use undertone_tests::lab::{Family, Tmpfs};
 
     use super::*;
@@ -162,28 +186,11 @@ mod privileged {
 
     #[test]
     fn calls_go_on_while_the_disk_is_full_and_their_records_follow() -> Result<()> {
-        let plan = measured(Plan::on(Ground::loopback()?, [(Family::V4, Over::Udp); 2]));
+        let disk = Tmpfs::mount(1024)?;
+        let mut plan = measured(Plan::on(Ground::loopback()?, [(Family::V4, Over::Udp); 2]));
+        plan.database = Some(disk.path().join("undertone.db"));
         let mut exchange = plan.start()?;
-        exchange.daemon().terminate()?;
-        let folder = exchange.operator.file("disk");
-        let _disk = Tmpfs::mount(&folder, 1024)?;
-        let config = fs::read_to_string(exchange.operator.config()).map_err(other)?;
-        let (before, after) = (exchange.operator.file("undertone.db"), folder.join("undertone.db"));
-        let moved = config.replace(&*before.to_string_lossy(), &after.to_string_lossy());
-        exchange.operator.write_config(&moved)?;
-        exchange.restart()?;
-        let filler = folder.join("filler");
-        let fill = || {
-            let mut file = File::create(&filler).map_err(other)?;
-            loop {
-                match file.write_all(&[0; 4096]) {
-                    Ok(()) => {}
-                    Err(error) if error.kind() == ErrorKind::StorageFull => return Ok(()),
-                    Err(error) => return Err(other(error)),
-                }
-            }
-        };
-        outlive_a_database(&mut exchange, fill, || fs::remove_file(&filler).map_err(other))?;
+        outlive_a_database(&mut exchange, || disk.fill(), || disk.make_room())?;
         // Before the disk goes.
         exchange.daemon().terminate().map(drop)
     }

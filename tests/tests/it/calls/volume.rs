@@ -11,6 +11,8 @@ const CALLS: usize = 1000;
 const ROUNDS: usize = 10;
 /// Rounds after which the daemon has all the memory that it needs: what is kept of transactions that are over is there.
 const WARM: usize = 3;
+/// Calls at a time: twice as many as there are on a machine that keeps up, and fewer than there are ports for.
+const CALLS_AT_ONCE: &str = "200";
 /// Long enough for a round.
 const ROUND: Duration = Duration::from_mins(2);
 /// What the daemon may grow by after that.
@@ -25,7 +27,7 @@ fn a_thousand_calls_ten_times_leave_nothing_but_their_records() -> Result<()> {
     let mut warm = 0;
     for round in 1..=ROUNDS {
         let pbx = exchange.callee(Who::Pbx, "uas", CALLS, &[])?;
-        let carrier = exchange.caller(Who::Carrier, "uac", CALLS, &["-r", "200", "-d", "500"])?;
+        let carrier = exchange.caller(Who::Carrier, "uac", CALLS, &["-r", "200", "-l", CALLS_AT_ONCE, "-d", "500"])?;
         carrier.done(ROUND)?;
         pbx.done(ROUND)?;
         exchange.assert_idle(round * CALLS)?;

@@ -5,7 +5,7 @@
 mod appliance;
 mod captures;
 mod configuration;
-mod http;
+pub(crate) mod http;
 mod life;
 pub(crate) mod operator;
 mod pinned;

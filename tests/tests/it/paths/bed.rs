@@ -33,6 +33,9 @@ pub(crate) struct Call {
 
 pub(crate) const PORTS: (u16, u16) = (20_000, 40_000);
 
+/// Lanes of the mixer.
+pub(crate) const LANES: u32 = 3;
+
 impl Bed {
     pub(crate) fn new(path: PathChoice) -> Result<Self> {
         let lab = Lab::three_way()?;
@@ -160,7 +163,7 @@ pub(crate) fn open(lab: &Lab, path: PathChoice) -> Result<Dataplane> {
         path,
         pins: None,
         groups: 256,
-        mixer: MixerOptions::default(),
+        mixer: MixerOptions { threads: Some(LANES), ..MixerOptions::default() },
     };
     lab.appliance.run(|| Dataplane::open(&options))?.map_err(failed)
 }

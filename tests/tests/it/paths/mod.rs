@@ -7,9 +7,11 @@ mod demux;
 mod devices;
 mod divert;
 mod forward;
+mod mixing;
 mod quality;
 mod rules;
 mod strangers;
+mod whispered;
 
 /// Makes each function a test on every path: `name::native`, `name::generic`, `name::io_uring`.
 macro_rules! on_every_path {

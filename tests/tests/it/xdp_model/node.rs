@@ -34,12 +34,17 @@ pub(super) const HOP_NOWHERE: u16 = 0;
 pub(super) const HOP_MIXER: u16 = 1;
 
 const MIXER_ADDRESS: Ipv4Addr = Ipv4Addr::new(169, 254, 7, 1);
-const MIXER_DIVERT_PORT: u16 = 7000;
 const MIXER_UNRESOLVED_PORT: u16 = 7001;
 const MIXER_COPIES_PORT: u16 = 7002;
+const MIXER_DIVERT_PORTS: [u16; 3] = [7010, 7020, 7030];
 
-/// Where the mixer listens.
-pub(super) const MIXER_DIVERT: SocketAddr = SocketAddr::new(IpAddr::V4(MIXER_ADDRESS), MIXER_DIVERT_PORT);
+/// Where each of the mixer's lanes listens.
+pub(super) fn mixer_divert(lane: u32) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(MIXER_ADDRESS), MIXER_DIVERT_PORTS[lane as usize])
+}
+
+/// How many lanes it has.
+pub(super) const MIXER_LANES: u32 = MIXER_DIVERT_PORTS.len() as u32;
 
 /// Where user space listens for packets whose next hop is not known.
 pub(super) const MIXER_UNRESOLVED: SocketAddr = SocketAddr::new(IpAddr::V4(MIXER_ADDRESS), MIXER_UNRESOLVED_PORT);
@@ -95,7 +100,7 @@ impl Node {
             self.mixer.unwrap_or(0),
             if self.mixer.is_some() { HOP_MIXER } else { HOP_NOWHERE },
             MIXER_ADDRESS,
-            MIXER_DIVERT_PORT,
+            &MIXER_DIVERT_PORTS,
             MIXER_UNRESOLVED_PORT,
         );
         config.set_copies_port(if self.copies_in_user_space { MIXER_COPIES_PORT } else { 0 });

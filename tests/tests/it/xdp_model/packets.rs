@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use undertone_abi::{Local, Tag};
 
 use super::frame::{Fault, Frame};
-use super::node::{ADDRESSES, MIXER_DIVERT, Node, PORTS};
+use super::node::{ADDRESSES, Node, PORTS, mixer_divert};
 use super::payload::{Payload, Rtp};
 use super::scene::{At, Interfaces, Scene, ends, party, tags};
 
@@ -246,7 +246,7 @@ impl Packet {
 
     fn source(&self, scene: &Scene, is_v4: bool) -> SocketAddr {
         let expected = match self.to {
-            Target::Alias(_) => MIXER_DIVERT,
+            Target::Alias(_) => mixer_divert(0),
             Target::Port(at) => scene.party(at).unwrap_or(SocketAddr::new(party(0, is_v4), 4000)),
             _ => SocketAddr::new(party(0, is_v4), 4000),
         };

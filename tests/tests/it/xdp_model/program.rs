@@ -174,8 +174,9 @@ impl Program {
 /// What [`CopyMark`] says, from its bytes.
 pub(super) fn mark(metadata: &[u8]) -> Option<CopyMark> {
     let is_mark = metadata.len() == CopyMark::LENGTH && word(metadata, 0) == CopyMark::MAGIC;
-    let [magic, group, serial, original] = [0, 1, 2, 3].map(|index| if is_mark { word(metadata, index) } else { 0 });
-    is_mark.then_some(CopyMark { magic, group, serial, original })
+    let [magic, group, serial, last] = [0, 1, 2, 3].map(|index| if is_mark { word(metadata, index) } else { 0 });
+    let (original, sequence_offset) = (last as u16, (last >> 16) as u16);
+    is_mark.then_some(CopyMark { magic, group, serial, original, sequence_offset })
 }
 
 /// Metadata of a frame that has crossed another node: it looks like a mark of ours.

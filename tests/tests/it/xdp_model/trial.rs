@@ -168,11 +168,12 @@ impl Trial {
         );
         match leaving.by {
             By::Device(_) => prop_assert!(run.metadata.is_empty(), "metadata is left: {:x?}", run.metadata),
-            By::Shape { group, original, .. } => {
+            By::Shape { group, original, sequence_offset, .. } => {
                 let mark = mark(&run.metadata);
                 let serial = mark.map_or(self.serial, |mark| mark.serial);
-                let original = original.map_or(0, |slot| 1 + u32::from(slot));
-                let expected = CopyMark { magic: CopyMark::MAGIC, group: group.into(), serial, original };
+                let original = original.map_or(0, |slot| 1 + u16::from(slot));
+                let (magic, group) = (CopyMark::MAGIC, group.into());
+                let expected = CopyMark { magic, group, serial, original, sequence_offset };
                 prop_assert_eq!(mark, Some(expected), "the mark for the egress program");
                 prop_assert_ne!(serial, self.serial, "two packets bear one serial");
                 self.serial = serial;

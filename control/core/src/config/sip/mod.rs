@@ -1,10 +1,12 @@
-//! `[sip]`, and the sections that need it: `[[peer]]`, `[[group]]`, `[[route]]`, `[[did]]`, `[[user]]`, `[[user-group]]`
-//! and `[[queue]]`.
+//! `[sip]`, and the sections that need it: `[[peer]]`, `[[group]]`, `[[route]]`, `[[did]]`, `[[user]]`, `[[user-group]]`,
+//! `[[queue]]`, `[monitoring]` and `[recording]`.
 
 mod identity;
+mod monitoring;
 mod names;
 mod peer;
 mod people;
+mod recording;
 mod route;
 #[cfg(test)]
 mod tests;
@@ -20,6 +22,8 @@ use self::names::Names;
 use super::{Media, document::Placed, section::Section, values as plain};
 use crate::{
     element::Limits,
+    monitor::Monitoring,
+    recording::Settings,
     sip::Transport,
     trunk::{Listener, Trunks},
 };
@@ -46,6 +50,10 @@ pub struct Sip {
     pub tls: Option<Tls>,
     /// DNS servers that names of peers are asked of; empty for those of the system.
     pub resolvers: Vec<SocketAddr>,
+    /// `[monitoring]`.
+    pub monitoring: Monitoring,
+    /// `[recording]`; `None` records nothing.
+    pub recording: Option<Settings>,
 }
 
 /// `[sip.tls]`: PEM files.
@@ -65,13 +73,11 @@ pub(super) fn read(root: &Section<'_>, media: Option<&Media>) -> Option<Sip> {
     let sip = root.section("sip").map(|section| Front::read(&section, media));
     let keys = ["peer", "group", "route", "did", "user", "user-group", "queue"];
     let [peers, groups, routes, dids, users, user_groups, queues] = keys.map(|key| {
-        if root.has(key) && !root.has("sip") {
-            let wrong = format!("there are [[{key}]] sections and no [sip] section, so nobody answers SIP");
-            let way_out = r#"write [sip] with listen = ["udp:192.0.2.10:5060"] below it, or remove them"#;
-            root.complain(&root.place_of(key), wrong, way_out);
-        }
+        complain_without_sip(root, key, &format!("there are [[{key}]] sections"), "them");
         root.sections(key)
     });
+    complain_without_sip(root, "monitoring", "there is a [monitoring] section", "it");
+    complain_without_sip(root, "recording", "there is a [recording] section", "it");
     let mut names = Names::default();
     let listeners = sip.as_ref().and_then(|sip| sip.listeners.as_deref());
     let peers = peer::read(&peers, &mut names, &peer::Around { listeners, media });
@@ -79,9 +85,19 @@ pub(super) fn read(root: &Section<'_>, media: Option<&Media>) -> Option<Sip> {
     let routes = route::read_routes(&routes, &names, &mut groups);
     let dids = identity::read_dids(&dids);
     let directory = people::read(&people::Sections { users, groups: user_groups, queues });
+    let monitoring = monitoring::read(root.section("monitoring"), &directory);
+    let recording = recording::read(root, &directory, media, &routes);
     let Front { listeners, calls_max, limits, tls, resolvers } = sip?;
     let trunks = Trunks { listeners: listeners?, peers, groups, routes, calls_max, dids, directory };
-    Some(Sip { trunks, limits: limits?, tls, resolvers })
+    Some(Sip { trunks, limits: limits?, tls, resolvers, monitoring, recording })
+}
+
+fn complain_without_sip(root: &Section<'_>, key: &str, what: &str, it: &str) {
+    if root.has(key) && !root.has("sip") {
+        let wrong = format!("{what} and no [sip] section, so nobody answers SIP");
+        let way_out = format!(r#"write [sip] with listen = ["udp:192.0.2.10:5060"] below it, or remove {it}"#);
+        root.complain(&root.place_of(key), wrong, way_out);
+    }
 }
 
 /// What stands in `[sip]` itself.

@@ -92,11 +92,12 @@ pub(super) fn read_routes(sections: &[Section<'_>], names: &Names, groups: &mut 
         let strip = section.or_default("strip", plain::integer(0..=STRIP_MAX), 0);
         let prepend = section.or_default("prepend", values::number, String::new());
         let to = section.required("to", r#"to = "carriers", a group or a peer"#, values::name);
+        let record = section.or_default("record", plain::boolean, false);
         section.finish();
         let to = to?;
         let bearer = names.bearer(section, &to)?;
         let to = group(bearer, &to, &mut alone, groups);
-        Some(Route { from, number: number?, strip: strip? as u8, prepend: prepend?, to })
+        Some(Route { from, number: number?, strip: strip? as u8, prepend: prepend?, to, record: record? })
     };
     sections.iter().take(ROUTES_MAX).filter_map(&mut read).collect()
 }

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
+    ops::RangeInclusive,
 };
 
 use toml::de::DeValue;
@@ -26,6 +27,8 @@ const NAME_MAX: usize = 40;
 const NUMBER_MAX: usize = 64;
 /// Characters of an extension.
 const EXTENSION_MAX: usize = 32;
+/// Keys of a code.
+const CODE_MAX: usize = 8;
 /// Characters of a name for people.
 const LABEL_MAX: usize = 80;
 /// Characters of a regular expression.
@@ -168,6 +171,69 @@ pub(super) fn extension(value: &DeValue<'_>) -> Result<String, Wrong> {
             r#"write it like "100""#,
         )
     })
+}
+
+/// An extension, or the name of a user, a group of users or a queue.
+pub(super) fn extension_or_name(value: &DeValue<'_>) -> Result<String, Wrong> {
+    let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b"*#+-_.()".contains(&byte);
+    text(value, NAME_MAX, is_good).ok_or_else(|| {
+        Wrong::new(
+            "an extension, or the name of a user, a group of users or a queue",
+            r#"write it like "100" or "ann""#,
+        )
+    })
+}
+
+/// An emergency number, without visual separators.
+pub(super) fn emergency(value: &DeValue<'_>) -> Result<String, Wrong> {
+    let number = text(value, EXTENSION_MAX, |byte| byte.is_ascii_digit() || b"*#+-.() ".contains(&byte));
+    let number =
+        number.map(|text| normalised(&text)).filter(|text| text.contains(|letter: char| letter.is_ascii_digit()));
+    number.ok_or_else(|| {
+        Wrong::new(format!("a number of at most {EXTENSION_MAX} digits, in quotes"), r#"write it like "112""#)
+    })
+}
+
+/// What is dialled for a feature.
+pub(super) fn code(value: &DeValue<'_>) -> Result<String, Wrong> {
+    text(value, CODE_MAX, |byte| byte.is_ascii_digit() || b"*#".contains(&byte)).ok_or_else(|| {
+        Wrong::new(
+            format!("1 to {CODE_MAX} keys of a telephone, in quotes: digits, `*` and `#`"),
+            r#"write it like "*80""#,
+        )
+    })
+}
+
+/// The same, or `None` for what cannot be dialled.
+pub(super) fn code_or_none(value: &DeValue<'_>) -> Result<Option<String>, Wrong> {
+    match value.as_str() {
+        Some("none") => Ok(None),
+        _ => code(value)
+            .map(Some)
+            .map_err(|wrong| Wrong { way_out: r#"write it like "*80", or "none""#.into(), ..wrong }),
+    }
+}
+
+/// A time of day as minutes since midnight.
+pub(super) fn clock_time(range: RangeInclusive<u16>) -> impl Fn(&DeValue<'_>) -> Result<u16, Wrong> {
+    let minutes = |text: &str| {
+        let (hours, minutes) =
+            text.split_once(':').filter(|(hours, minutes)| hours.len() == 2 && minutes.len() == 2)?;
+        let number =
+            |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<u16>().ok());
+        let (hours, minutes) = (number(hours)??, number(minutes)??);
+        (minutes < 60).then_some(hours * 60 + minutes)
+    };
+    move |value| {
+        let minutes = value.as_str().and_then(minutes).filter(|minutes| range.contains(minutes));
+        let shown = |minutes: &u16| format!("{:02}:{:02}", minutes / 60, minutes % 60);
+        minutes.ok_or_else(|| {
+            Wrong::new(
+                format!("a time of day from {} to {}", shown(range.start()), shown(range.end())),
+                r#"write hours and minutes, like "08:30""#,
+            )
+        })
+    }
 }
 
 /// A name for people.

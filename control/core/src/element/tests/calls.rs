@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// A call that is up: the INVITE as the PBX had it, and what the carrier was answered.
-pub(super) fn call_up(bench: &mut Bench) -> (Request, Response) {
+pub(crate) fn call_up(bench: &mut Bench) -> (Request, Response) {
     bench.send(CARRIER, invite("1").text());
     let invite = bench.request(PBX);
     bench.send(PBX, reply(&invite, 180, "bob", PBX, ""));
@@ -22,7 +22,7 @@ pub(super) fn call_up(bench: &mut Bench) -> (Request, Response) {
 }
 
 /// A request of the carrier within its call.
-pub(super) fn within(method: &'static str, branch: &str, cseq: u32, answer: &Response) -> Draft {
+pub(crate) fn within(method: &'static str, branch: &str, cseq: u32, answer: &Response) -> Draft {
     let route = answer.record_routes().iter().map(|uri| String::from_utf8_lossy(uri).into_owned()).collect::<Vec<_>>();
     let draft = Draft {
         method,
@@ -36,7 +36,7 @@ pub(super) fn within(method: &'static str, branch: &str, cseq: u32, answer: &Res
 }
 
 /// A request of the PBX within the call.
-pub(super) fn from_pbx(method: &'static str, branch: &str, cseq: u32, answer: &Response) -> Draft {
+pub(crate) fn from_pbx(method: &'static str, branch: &str, cseq: u32, answer: &Response) -> Draft {
     let mut draft = within(method, branch, cseq, answer);
     std::mem::swap(&mut draft.from, &mut draft.to);
     Draft { uri: format!("sip:party@{CARRIER}"), at: PBX, ..draft }

@@ -476,3 +476,17 @@ fn another_callee_of_a_forked_call_cannot_end_it() {
     assert_eq!((bench.response(PBX).status(), bench.heard(CARRIER).len()), (481, 0));
     assert_eq!(bench.element.calls().count(), 1);
 }
+
+#[test]
+fn an_ack_that_comes_again_goes_on_as_the_same_one() {
+    let mut bench = Bench::new();
+    let (_, answer) = call_up(&mut bench);
+    let branch = |bench: &mut Bench, ack: &Draft| {
+        bench.send(CARRIER, ack.text());
+        bench.request(PBX).via.branch
+    };
+    let ack = within("ACK", "2", 1, &answer);
+    let first = branch(&mut bench, &ack);
+    assert_eq!(branch(&mut bench, &ack), first);
+    assert_ne!(branch(&mut bench, &within("ACK", "3", 1, &answer)), first, "of another transaction");
+}

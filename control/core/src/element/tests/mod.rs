@@ -1,12 +1,14 @@
 //! The element between two peers, under a virtual clock.
 
 mod answers;
-mod calls;
+pub(crate) mod calls;
 mod dialogs;
+mod emergencies;
 mod failures;
 mod identities;
 mod media;
 mod names;
+pub(crate) mod own;
 mod routes;
 mod simulation;
 mod torture;
@@ -31,17 +33,18 @@ use crate::{
     },
     time::Nanos,
     trunk::{Group, Listener, Member, Pattern, Peer, PeerIndex, Route, Side, Target, Trunks},
+    ua,
 };
 
-const US: &str = "192.0.2.1:5060";
-const CARRIER: &str = "198.51.100.1:5060";
-const PBX: &str = "203.0.113.1:5060";
-const PBX_2: &str = "203.0.113.2:5060";
-const MEDIA: [u8; 4] = [192, 0, 2, 10];
+pub(crate) const US: &str = "192.0.2.1:5060";
+pub(crate) const CARRIER: &str = "198.51.100.1:5060";
+pub(crate) const PBX: &str = "203.0.113.1:5060";
+pub(crate) const PBX_2: &str = "203.0.113.2:5060";
+pub(crate) const MEDIA: [u8; 4] = [192, 0, 2, 10];
 
 /// A data plane that keeps relays in a list.
 #[derive(Clone, Debug, Default)]
-struct Board {
+pub(crate) struct Board {
     relays: Rc<RefCell<BTreeMap<u16, Relay>>>,
 }
 
@@ -75,6 +78,7 @@ impl Media for Board {
             clock: relay.clock,
             forward: end.sends,
             divert: false,
+            sequence_offset: 0,
             copies: Vec::new(),
             statistics: undertone_abi::Statistics::default(),
         })
@@ -82,18 +86,21 @@ impl Media for Board {
 }
 
 /// The element, its peers and the clock.
-struct Bench {
-    element: Element<Board>,
-    now: Nanos,
+pub(crate) struct Bench {
+    pub(crate) element: Element<Board>,
+    pub(crate) now: Nanos,
     /// What was sent to each peer and not looked at.
     sent: BTreeMap<SocketAddr, Vec<Message>>,
     /// Answers that repeat what cannot be read, as they have to.
     echoes: Vec<Vec<u8>>,
-    records: Vec<Record>,
-    kept: Vec<Snapshot>,
+    pub(crate) records: Vec<Record>,
+    pub(crate) kept: Vec<Snapshot>,
     /// What was to be written down, in its order, and when.
     journal: Vec<(Nanos, Noted)>,
     events: Vec<Event>,
+    /// What was told of calls of our own.
+    pub(crate) own: Vec<ua::Event>,
+    kept_own: Vec<ua::Snapshot>,
 }
 
 /// Something to be written down.
@@ -103,7 +110,7 @@ enum Noted {
     Over(Box<Record>),
 }
 
-fn socket(text: &str) -> SocketAddr {
+pub(crate) fn socket(text: &str) -> SocketAddr {
     text.parse().expect("an address")
 }
 
@@ -111,9 +118,9 @@ fn peer(name: &str, side: Side, at: &str) -> Peer {
     Peer::new(name, side, socket(at))
 }
 
-fn trunks() -> Trunks {
+pub(crate) fn trunks() -> Trunks {
     let member = |peer, priority| Member { peer: PeerIndex(peer), priority, weight: 1 };
-    let route = |from, to| Route { from, number: Pattern::Any, strip: 0, prepend: String::new(), to };
+    let route = |from, to| Route { from, number: Pattern::Any, strip: 0, prepend: String::new(), to, record: false };
     Trunks {
         listeners: vec![Listener { transport: Transport::Udp, address: socket(US) }],
         peers: vec![
@@ -150,7 +157,7 @@ impl Bench {
         assert_eq!(self.relays().len(), 2, "nothing was added");
     }
 
-    fn with(trunks: Trunks) -> Self {
+    pub(crate) fn with(trunks: Trunks) -> Self {
         let now = Nanos(1_000_000_000);
         let element = Element::new(Arc::new(trunks), Limits::default(), Board::default(), ports(), [7; 32], now);
         Self {
@@ -162,11 +169,13 @@ impl Bench {
             kept: Vec::new(),
             journal: Vec::new(),
             events: Vec::new(),
+            own: Vec::new(),
+            kept_own: Vec::new(),
         }
     }
 
     /// A peer sends a message.
-    fn send(&mut self, from: &str, message: impl AsRef<[u8]>) {
+    pub(crate) fn send(&mut self, from: &str, message: impl AsRef<[u8]>) {
         let flow = Flow { listener: 0, transport: Transport::Udp, remote: socket(from), connection: 0 };
         self.element.receive(self.now, flow, message.as_ref());
         self.drain();
@@ -180,7 +189,7 @@ impl Bench {
     }
 
     /// Time goes by, deadline by deadline.
-    fn wait(&mut self, duration: Duration) {
+    pub(crate) fn wait(&mut self, duration: Duration) {
         let end = self.now + duration;
         while self.element.deadline() <= end {
             self.now = self.now.max(self.element.deadline());
@@ -190,7 +199,7 @@ impl Bench {
         self.now = end;
     }
 
-    fn drain(&mut self) {
+    pub(crate) fn drain(&mut self) {
         while let Some(output) = self.element.poll() {
             match output {
                 Output::Send(sending) => match Message::parse(&sending.bytes) {
@@ -205,6 +214,8 @@ impl Bench {
                         self.kept.push(snapshot);
                     }
                 }
+                Output::Ua(event) => self.own.push(event),
+                Output::KeepUa(id) => self.kept_own.extend(self.element.ua_snapshot(id)),
                 Output::Ended(record) => {
                     self.journal.push((self.now, Noted::Over(record.clone())));
                     self.records.push(*record);
@@ -214,12 +225,12 @@ impl Bench {
     }
 
     /// What a peer was sent since it last looked.
-    fn heard(&mut self, peer: &str) -> Vec<Message> {
+    pub(crate) fn heard(&mut self, peer: &str) -> Vec<Message> {
         self.sent.remove(&socket(peer)).unwrap_or_default()
     }
 
     /// The one request that a peer was sent.
-    fn request(&mut self, peer: &str) -> Request {
+    pub(crate) fn request(&mut self, peer: &str) -> Request {
         let heard = self.heard(peer);
         let summary = summary(&heard);
         match <[Message; 1]>::try_from(heard) {
@@ -229,7 +240,7 @@ impl Bench {
     }
 
     /// The one response that a peer was sent, 100 left out.
-    fn response(&mut self, peer: &str) -> Response {
+    pub(crate) fn response(&mut self, peer: &str) -> Response {
         let mut heard = self.heard(peer);
         heard.retain(|message| !matches!(message, Message::Response(response) if response.status() == 100));
         let summary = summary(&heard);
@@ -246,9 +257,10 @@ impl Bench {
     /// Nothing is left of any call.
     fn assert_idle(&mut self) {
         self.wait(Duration::from_secs(70));
-        assert_eq!(self.element.calls().count(), 0);
+        assert_eq!((self.element.calls().count(), self.element.own.len()), (0, 0));
         assert_eq!(self.element.ports_used().0, 0, "media ports are in use");
         assert_eq!(self.element.transactions(), (0, 0), "{:?} {:?}", self.element.servers, self.element.clients);
+        assert!(self.element.outside.is_empty(), "{:?}", self.element.outside);
         assert_eq!(self.relays(), []);
         assert!(self.element.peers.iter().all(|peer| peer.calls == 0), "calls are counted that are over");
     }
@@ -263,7 +275,7 @@ fn summary(messages: &[Message]) -> String {
 }
 
 /// A description of one audio line.
-fn sdp(at: &str) -> String {
+pub(crate) fn sdp(at: &str) -> String {
     let at = socket(at);
     let kind = if at.is_ipv4() { "IP4" } else { "IP6" };
     format!(
@@ -274,21 +286,21 @@ fn sdp(at: &str) -> String {
 }
 
 /// A request of a party, as text.
-struct Draft {
-    method: &'static str,
-    uri: String,
-    from: String,
-    to: String,
-    at: &'static str,
-    call: &'static str,
-    branch: String,
-    cseq: u32,
-    headers: Vec<String>,
-    body: String,
+pub(crate) struct Draft {
+    pub(crate) method: &'static str,
+    pub(crate) uri: String,
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) at: &'static str,
+    pub(crate) call: &'static str,
+    pub(crate) branch: String,
+    pub(crate) cseq: u32,
+    pub(crate) headers: Vec<String>,
+    pub(crate) body: String,
 }
 
 /// The carrier's INVITE to 100.
-fn invite(branch: &str) -> Draft {
+pub(crate) fn invite(branch: &str) -> Draft {
     Draft {
         method: "INVITE",
         uri: format!("sip:100@{US}"),
@@ -304,15 +316,16 @@ fn invite(branch: &str) -> Draft {
 }
 
 impl Draft {
-    fn with(mut self, header: impl Into<String>) -> Self {
+    pub(crate) fn with(mut self, header: impl Into<String>) -> Self {
         self.headers.push(header.into());
         self
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let Self { method, uri, from, to, at, call, branch, cseq, headers, body } = self;
         let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
-        let typed = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        let kind = if *method == "INFO" { "application/dtmf" } else { "application/sdp" };
+        let typed = if body.is_empty() { String::new() } else { format!("Content-Type: {kind}\r\n") };
         format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {at};branch={branch};rport\r\nMax-Forwards: 70\r\nFrom: {from}\r\n\
              To: {to}\r\nCall-ID: {call}\r\nCSeq: {cseq} {method}\r\nContact: <sip:party@{at}>\r\n{headers}{typed}\
@@ -323,7 +336,7 @@ impl Draft {
 }
 
 /// A peer's response to a request that it was sent.
-fn reply(request: &Request, status: u16, tag: &str, at: &str, body: &str) -> Vec<u8> {
+pub(crate) fn reply(request: &Request, status: u16, tag: &str, at: &str, body: &str) -> Vec<u8> {
     let answer = Answer::new(status).with("Contact", format!("<sip:party@{at}>"));
     let Ok(Message::Response(mut response)) = Message::parse(&request.answer(&answer, tag)) else {
         panic!("a response");

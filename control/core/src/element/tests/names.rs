@@ -173,16 +173,62 @@ fn a_target_that_fails_is_asked_at_once_whether_it_is_well_where_it_is_asked_at_
     assert_eq!(told(&mut bench), [false, true].map(|is_well| (Some(socket(PBX)), is_well)));
 }
 
+/// The carrier's MESSAGE; another one by another branch.
+fn message(branch: &str) -> String {
+    Draft { method: "MESSAGE", body: String::new(), ..invite(branch) }.text().replace("call-1", branch)
+}
+
+#[test]
+fn a_request_outside_of_calls_goes_on_where_a_target_cannot_be_reached_or_does_not_take_it() {
+    let mut bench = bench(&[PBX, PBX_B], None);
+    let refuse = |bench: &mut Bench, target: &str| {
+        let asked = bench.request(target);
+        bench.send(target, reply(&asked, 503, "x", target, ""));
+    };
+    bench.send(CARRIER, message("1"));
+    refuse(&mut bench, PBX);
+    let asked = bench.request(PBX_B);
+    assert_eq!((asked.method(), asked.max_forwards), (&Method::Message, Some(69)), "as it was sent");
+    bench.send(PBX_B, reply(&asked, 202, "x", PBX_B, ""));
+    assert_eq!(bench.response(CARRIER).status(), 202);
+
+    bench.send(CARRIER, message("2"));
+    bench.request(PBX);
+    bench.wait(Duration::from_secs(32));
+    assert!(bench.heard(PBX).len() > 5, "it is sent again for as long as it may");
+    bench.request(PBX_B);
+    bench.unreachable(PBX_B);
+    refuse(&mut bench, PBX_2);
+    assert_eq!(bench.response(CARRIER).status(), 500, "nobody is left");
+    bench.send(CARRIER, message("2"));
+    assert_eq!(bench.response(CARRIER).status(), 500, "once and for all");
+    for target in [PBX, PBX_B] {
+        assert_eq!(summary(&bench.heard(target)), "[]");
+    }
+    bench.assert_idle();
+}
+
+#[test]
+fn what_a_peer_says_of_a_request_outside_of_calls_is_its_answer() {
+    let mut bench = bench(&[PBX, PBX_B], None);
+    bench.send(CARRIER, message("1"));
+    let asked = bench.request(PBX);
+    for status in [100, 480] {
+        bench.send(PBX, reply(&asked, status, "x", PBX, ""));
+    }
+    assert_eq!((bench.response(CARRIER).status(), bench.heard(PBX_B).len()), (480, 0));
+    bench.assert_idle();
+}
+
 #[test]
 fn a_request_outside_of_calls_goes_to_a_target_that_is_well() {
     let mut bench = bench(&[PBX, PBX_B], None);
-    let message = |branch: &str| Draft { method: "MESSAGE", body: String::new(), ..invite(branch) }.text();
     bench.send(CARRIER, message("1"));
     bench.request(PBX);
     bench.unreachable(PBX);
-    assert_eq!(bench.response(CARRIER).status(), 503);
-    bench.send(CARRIER, message("2").replace("call-1", "call-2"));
-    assert_eq!((bench.request(PBX_B).method(), bench.heard(PBX).len()), (&Method::Message, 0));
+    bench.request(PBX_B);
+    bench.send(CARRIER, message("2"));
+    assert_eq!((bench.request(PBX_B).method(), bench.heard(PBX).len()), (&Method::Message, 0), "at once");
 }
 
 #[test]

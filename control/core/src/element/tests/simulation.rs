@@ -30,16 +30,18 @@ const DELAY_MS_MAX: u64 = 400;
 const UNWRITTEN_MS_MAX: u64 = 200;
 
 /// A phone behind each peer: it calls, and answers as its dice say.
-struct Phone {
-    at: &'static str,
+pub(super) struct Phone {
+    pub(super) at: &'static str,
     clients: Clients<()>,
     servers: Servers<()>,
     dialogs: HashMap<String, Dialog>,
     /// The final answers that its calls got.
     finals: BTreeMap<String, BTreeSet<u16>>,
     /// The calls that it was told are over.
-    told: BTreeSet<String>,
+    pub(super) told: BTreeSet<String>,
     dice: ChaCha8Rng,
+    /// Whether it does more within calls than to end them.
+    pub(super) is_lively: bool,
 }
 
 /// One end of a call.
@@ -56,6 +58,54 @@ struct Dialog {
     next: Option<(Nanos, Deed)>,
     gives_up: Nanos,
     finals: BTreeSet<u16>,
+    /// The number of its last request.
+    cseq: u32,
+}
+
+impl Dialog {
+    fn new(invite: Request, is_caller: bool, next: Option<(Nanos, Deed)>, now: Nanos) -> Self {
+        Self {
+            invite,
+            is_caller,
+            client: None,
+            server: None,
+            answer: None,
+            peer: None,
+            next,
+            gives_up: now + Duration::from_secs(250),
+            finals: BTreeSet::new(),
+            cseq: 1,
+        }
+    }
+
+    /// A request within it, from `at`; `None` for a caller that nobody has answered.
+    fn within(&self, method: &'static str, at: &'static str) -> Option<Draft> {
+        let text = |value: Option<std::borrow::Cow<'_, [u8]>>| {
+            String::from_utf8_lossy(&value.unwrap_or_default()).into_owned()
+        };
+        let (from, to, target, mut routes) = if self.is_caller {
+            let peer = self.peer.as_ref()?;
+            let routes = peer.record_routes().into_iter().rev().collect::<Vec<_>>();
+            (text(self.invite.header("From")), text(peer.header("To")), peer.target(), routes)
+        } else {
+            let ours = format!("{};tag=callee", text(self.invite.header("To")));
+            (ours, text(self.invite.header("From")), self.invite.target(), self.invite.record_routes())
+        };
+        let draft = Draft {
+            method,
+            uri: String::from_utf8_lossy(&target.unwrap_or_default()).into_owned(),
+            from,
+            to,
+            at,
+            call: leak(&String::from_utf8_lossy(&self.invite.call_id)),
+            branch: String::new(),
+            cseq: self.cseq,
+            headers: Vec::new(),
+            body: String::new(),
+        };
+        let routes: Vec<_> = routes.drain(..).map(|uri| format!("<{}>", String::from_utf8_lossy(&uri))).collect();
+        Some(if routes.is_empty() { draft } else { draft.with(format!("Route: {}", routes.join(", "))) })
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,12 +114,15 @@ enum Deed {
     Ring,
     Answer(u16),
     HangUp,
+    /// Ask for media elsewhere, or press a key.
+    Update,
+    Press,
 }
 
-struct World {
-    bench: Bench,
-    phones: [Phone; 3],
-    dice: ChaCha8Rng,
+pub(super) struct World {
+    pub(super) bench: Bench,
+    pub(super) phones: [Phone; 3],
+    pub(super) dice: ChaCha8Rng,
     wire: BinaryHeap<Reverse<Packet>>,
     sent: u64,
 }
@@ -77,7 +130,7 @@ struct World {
 /// When it arrives, its number, from where, to where, and what.
 type Packet = (Nanos, u64, SocketAddr, SocketAddr, Vec<u8>);
 
-fn below(dice: &mut ChaCha8Rng, bound: u64) -> u64 {
+pub(super) fn below(dice: &mut ChaCha8Rng, bound: u64) -> u64 {
     dice.next_u64() % bound
 }
 
@@ -92,6 +145,7 @@ impl Phone {
             finals: BTreeMap::new(),
             told: BTreeSet::new(),
             dice,
+            is_lively: false,
         }
     }
 
@@ -118,23 +172,13 @@ impl Phone {
         (id, request)
     }
 
-    fn call(&mut self, now: Nanos, number: usize, out: &mut Vec<Sending>) {
-        let id: &'static str = Box::leak(format!("call-{number}").into_boxed_str());
-        let (client, request) =
-            self.begin(now, &Method::Invite, |branch| Draft { branch, call: id, ..invite("") }, out);
+    /// Calls as `invite` says, and gives up if its dice say so.
+    pub(super) fn call(&mut self, now: Nanos, invite: Draft, out: &mut Vec<Sending>) {
+        let id = invite.call;
+        let (client, request) = self.begin(now, &Method::Invite, |branch| Draft { branch, ..invite }, out);
         let cancels = below(&mut self.dice, 3) == 0;
         let next = cancels.then(|| (self.soon(now, 4_000), Deed::Cancel));
-        let dialog = Dialog {
-            invite: request,
-            is_caller: true,
-            client: Some(client),
-            server: None,
-            answer: None,
-            peer: None,
-            next,
-            gives_up: now + Duration::from_secs(250),
-            finals: BTreeSet::new(),
-        };
+        let dialog = Dialog { client: Some(client), ..Dialog::new(request, true, next, now) };
         self.dialogs.insert(id.into(), dialog);
     }
 
@@ -170,17 +214,7 @@ impl Phone {
                     _ => Deed::Ring,
                 };
                 let next = Some((self.soon(now, 500), deed));
-                let dialog = Dialog {
-                    invite: request,
-                    is_caller: false,
-                    client: None,
-                    server: Some(server),
-                    answer: None,
-                    peer: None,
-                    next,
-                    gives_up: now + Duration::from_secs(250),
-                    finals: BTreeSet::new(),
-                };
+                let dialog = Dialog { server: Some(server), ..Dialog::new(request, false, next, now) };
                 self.dialogs.insert(call, dialog);
             }
             Arrived::New if *request.method() == Method::Bye => {
@@ -201,6 +235,7 @@ impl Phone {
         let Heard::Owner(id, ()) = self.clients.receive(now, response, out) else { return };
         let call = String::from_utf8_lossy(&response.call_id).into_owned();
         let (later, status) = (self.soon(now, 6_000), response.status());
+        let dice = if self.is_lively { below(&mut self.dice, 4) } else { 0 };
         if status >= 200 && response.method == Method::Invite {
             self.finals.entry(call.clone()).or_default().insert(status);
         }
@@ -211,12 +246,11 @@ impl Phone {
         dialog.finals.insert(status);
         if status < 300 {
             dialog.peer.get_or_insert_with(|| response.clone());
-            dialog.next.get_or_insert((later, Deed::HangUp));
-            let ack = calls::within("ACK", "ack", 1, response);
-            out.push(Sending {
-                flow: Flow { remote: socket(US), ..Self::flow() },
-                bytes: Draft { call: leak(&call), ..ack }.text().into(),
-            });
+            let deed = [Deed::HangUp, Deed::HangUp, Deed::Update, Deed::Press][dice as usize];
+            dialog.next.get_or_insert((later, deed));
+            let ack = dialog.within("ACK", self.at).expect("it is answered");
+            let ack = Draft { branch: "z9hG4bKack".into(), cseq: 1, ..ack };
+            out.push(Sending { flow: Self::flow(), bytes: ack.text().into() });
         } else {
             dialog.next = None;
         }
@@ -273,44 +307,25 @@ impl Phone {
                     dialog.next = None;
                 }
             }
+            Some(deed @ (Deed::Update | Deed::Press)) => {
+                dialog.cseq += 1;
+                let draft = dialog.within(if deed == Deed::Update { "UPDATE" } else { "INFO" }, self.at);
+                let body = if deed == Deed::Update { sdp("203.0.113.8:6100") } else { "5".into() };
+                if let Some(draft) = draft {
+                    let method = if deed == Deed::Update { Method::Update } else { Method::Info };
+                    self.begin(now, &method, |branch| Draft { branch, body, ..draft }, out);
+                }
+                dialog.next = Some((self.soon(now, 3_000), Deed::HangUp));
+            }
             Some(Deed::HangUp) => {
-                self.hang_up(now, call, &dialog, out);
+                dialog.cseq += 1;
+                if let Some(draft) = dialog.within("BYE", self.at) {
+                    self.begin(now, &Method::Bye, |branch| Draft { branch, ..draft }, out);
+                }
                 return;
             }
         }
         self.dialogs.insert(call.into(), dialog);
-    }
-
-    fn hang_up(&mut self, now: Nanos, call: &str, dialog: &Dialog, out: &mut Vec<Sending>) {
-        let Some(route) =
-            dialog.peer.as_ref().map(Response::record_routes).or_else(|| Some(dialog.invite.record_routes()))
-        else {
-            return;
-        };
-        if dialog.is_caller && dialog.peer.is_none() {
-            return;
-        }
-        let at = self.at;
-        let (caller, callee) = (invite("").from, "<sip:100@undertone.example>;tag=callee".to_owned());
-        let (from, to) = if dialog.is_caller { (caller, callee) } else { (callee, caller) };
-        let routes: Vec<_> = route.iter().map(|uri| format!("<{}>", String::from_utf8_lossy(uri))).collect();
-        let draft = |branch| {
-            let uri = format!("sip:party@{}", if dialog.is_caller { PBX } else { CARRIER });
-            let draft = Draft {
-                method: "BYE",
-                uri,
-                from,
-                to,
-                at,
-                call: leak(call),
-                branch,
-                cseq: 2,
-                headers: Vec::new(),
-                body: String::new(),
-            };
-            draft.with(format!("Route: {}", routes.join(", ")))
-        };
-        self.begin(now, &Method::Bye, draft, out);
     }
 
     fn deadline(&self) -> Nanos {
@@ -323,12 +338,12 @@ impl Phone {
     }
 }
 
-fn leak(text: &str) -> &'static str {
+pub(super) fn leak(text: &str) -> &'static str {
     Box::leak(text.to_owned().into_boxed_str())
 }
 
 impl World {
-    fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         let phones = [(CARRIER, 1), (PBX, 2), (PBX_2, 3)].map(|(at, more)| Phone::new(at, seed * 10 + more));
         Self { bench: Bench::new(), phones, dice: ChaCha8Rng::seed_from_u64(seed), wire: BinaryHeap::new(), sent: 0 }
     }
@@ -346,14 +361,14 @@ impl World {
         }
     }
 
-    fn post_all(&mut self, from: SocketAddr, out: Vec<Sending>) {
+    pub(super) fn post_all(&mut self, from: SocketAddr, out: Vec<Sending>) {
         for sending in out {
             self.post(from, sending.flow.remote, &sending.bytes);
         }
     }
 
     /// What the element sent goes onto the wire.
-    fn collect(&mut self) {
+    pub(super) fn collect(&mut self) {
         for (to, messages) in std::mem::take(&mut self.bench.sent) {
             for message in messages {
                 let bytes = match &message {
@@ -365,7 +380,7 @@ impl World {
         }
     }
 
-    fn run(&mut self, duration: Duration) {
+    pub(super) fn run(&mut self, duration: Duration) {
         let end = self.bench.now + duration;
         loop {
             let wire = self.wire.peek().map_or(Nanos(u64::MAX), |Reverse(packet)| packet.0);
@@ -482,7 +497,8 @@ impl World {
         let mut lives = Lives::default();
         for number in 0..CALLS {
             let mut out = Vec::new();
-            self.phones[0].call(self.bench.now, number, &mut out);
+            let invite = Draft { call: leak(&format!("call-{number}")), ..invite("") };
+            self.phones[0].call(self.bench.now, invite, &mut out);
             self.post_all(socket(CARRIER), out);
             let pause = Duration::from_millis(below(&mut self.dice, 2000));
             self.run(pause);

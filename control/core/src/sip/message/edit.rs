@@ -1,16 +1,16 @@
 //! What a proxy changes in a message (RFC 3261 §16.6, §16.7).
 
-use std::net::SocketAddr;
+use std::{io::Write as _, net::SocketAddr};
 
 use bytes::Bytes;
 use sipx::{
-    Header, HeaderName, Headers, Uri, Via,
+    Header, HeaderName, Headers, Uri,
     headers::{Route, first_hop_end},
     message::TypedHeader as _,
 };
 use sipx_sip as sipx;
 
-use super::{Request, Response, read::name_of};
+use super::{PlainRoute, Request, Response, read::name_of, via};
 
 /// What a request without Max-Forwards gets (RFC 3261 §16.6 step 3).
 const MAX_FORWARDS: u8 = 70;
@@ -90,9 +90,10 @@ impl Request {
             }
             noted.extend_from_slice(part.trim_ascii_end());
         }
-        noted.extend_from_slice(format!(";received={}", source.ip()).as_bytes());
+        // Writing to memory does not fail.
+        let _ = write!(noted, ";received={}", source.ip());
         if rport {
-            noted.extend_from_slice(format!(";rport={}", source.port()).as_bytes());
+            let _ = write!(noted, ";rport={}", source.port());
         }
         noted.extend_from_slice(rest);
         insert(headers, at, &HeaderName::Via, noted);
@@ -102,7 +103,9 @@ impl Request {
     fn has_plain_routes(&self) -> bool {
         let mut rows = self.headers().get_all(&HeaderName::Route);
         let is_alone = rows.next().is_some_and(|row| !row.raw_value().contains(&b','));
-        is_alone && rows.all(|row| Route::decode(&row.value()).is_ok())
+        let is_readable =
+            |row: &Header| PlainRoute::read(row.raw_value()).is_some() || Route::decode(&row.value()).is_ok();
+        is_alone && rows.all(is_readable)
     }
 
     fn routes(&self) -> Vec<Uri> {
@@ -116,11 +119,10 @@ impl Response {
     pub fn is_passable(&self) -> bool {
         let mut rows = self.headers().get_all(&HeaderName::Via).map(Header::value);
         let first = rows.next().unwrap_or_default();
-        let below = match first.get(first_hop_end(&first) + 1..) {
-            Some(rest) => rest.to_vec(),
-            None => rows.next().unwrap_or_default().into_owned(),
-        };
-        Via::decode(&below).is_ok()
+        match first.get(first_hop_end(&first) + 1..) {
+            Some(below) => via::is_readable(below),
+            None => rows.next().is_some_and(|below| via::is_readable(&below)),
+        }
     }
 
     /// Takes our Via away. False when nothing is left below: a response that ends here.

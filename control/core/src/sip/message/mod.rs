@@ -7,18 +7,25 @@ mod edit;
 mod framer;
 mod malformed;
 mod read;
+mod route;
 #[cfg(test)]
 mod tests;
+mod via;
 mod write;
 
 use bytes::Bytes;
 use sipx_sip as sipx;
-pub use sipx_sip::{Host, Method, Uri, headers::Address};
+pub use sipx_sip::{
+    Host, Method, Uri,
+    headers::Address,
+    session::{Refresher, SessionExpires},
+};
 
 pub use self::{
     framer::{Framer, Unframed},
     malformed::Malformed,
-    write::{Answer, phrase},
+    route::PlainRoute,
+    write::{Answer, More, phrase},
 };
 
 /// Bytes of a message at most, on any transport.

@@ -4,13 +4,14 @@ use std::{borrow::Cow, ops::Deref};
 
 use bytes::Bytes;
 use sipx::{
-    CSeq, HeaderName, Headers, Method, Uri, Via,
+    CSeq, HeaderName, Headers, Method, Uri,
     headers::{Address, CallId, From, MaxForwards, RecordRoute, Route, To},
     message::TypedHeader,
+    session::{MinSe, SessionExpires},
 };
 use sipx_sip as sipx;
 
-use super::{Hop, Request, Response};
+use super::{Hop, PlainRoute, Request, Response, via};
 
 /// Headers that a message has once at most, and what a 400 says of a second one.
 const ONCE: [(HeaderName, &str); 5] = [
@@ -36,7 +37,8 @@ impl Common {
         if let Some((_, reason)) = ONCE.iter().find(|(name, _)| headers.count(name) > 1) {
             return Err(reason);
         }
-        let via = headers.typed::<Via>().ok_or("Missing Via")?.map_err(|_| "Bad Via")?;
+        let via = headers.value(&HeaderName::Via).ok_or("Missing Via")?;
+        let via = via::first_hop(&via).ok_or("Bad Via")?;
         // A proxy writes them anew, which it could not; and in brackets, which have no place in one, a comma parts nothing.
         let is_odd = |byte: &u8| matches!(byte, 0 | b'<' | b'>');
         if headers.get_all(&HeaderName::Via).any(|via| via.raw_value().iter().any(is_odd)) {
@@ -47,7 +49,7 @@ impl Common {
         let from_tag = tag::<From>(headers, &HeaderName::From, "Missing From", "Bad From")?;
         let to_tag = tag::<To>(headers, &HeaderName::To, "Missing To", "Bad To")?;
         let to_tag = Some(to_tag).filter(|tag| !tag.is_empty());
-        Ok(Self { via: hop(&via), cseq, call_id: call_id.0.into(), from_tag, to_tag })
+        Ok(Self { via, cseq, call_id: call_id.0.into(), from_tag, to_tag })
     }
 }
 
@@ -104,16 +106,6 @@ fn loose_tag(value: &[u8]) -> Option<&[u8]> {
     })
 }
 
-fn hop(via: &Via) -> Hop {
-    let port = via.port.map(|port| format!(":{port}")).unwrap_or_default();
-    Hop {
-        branch: Bytes::copy_from_slice(via.branch().unwrap_or_default()),
-        sent_by: format!("{}{port}", via.host).to_ascii_lowercase().into(),
-        port: via.port,
-        rport: via.rport().is_some(),
-    }
-}
-
 impl Request {
     pub(super) fn read(inner: sipx::Request) -> Result<Self, &'static str> {
         let Common { via, cseq, call_id, from_tag, to_tag } = Common::read(&inner.headers)?;
@@ -149,6 +141,11 @@ impl Request {
     /// The first Route, or what a 400 says of it.
     pub fn route(&self) -> Result<Option<Address>, &'static str> {
         self.inner.headers.typed::<Route>().transpose().map_err(|_| "Bad Route").map(|route| route.map(|route| route.0))
+    }
+
+    /// The first Route, where it is a plain one in a line of its own.
+    pub fn plain_route(&self) -> Option<PlainRoute<'_>> {
+        PlainRoute::read(self.inner.headers.get(&HeaderName::Route)?.raw_value())
     }
 
     pub(super) const fn headers(&self) -> &Headers {
@@ -244,10 +241,25 @@ macro_rules! read_headers {
                 self.record_route_uris().map(|uri| uri.to_bytes()).collect()
             }
 
+            /// The topmost Record-Route, where it is a plain one in a line of its own.
+            pub fn plain_record_route(&self) -> Option<PlainRoute<'_>> {
+                PlainRoute::read(self.headers().get(&HeaderName::RecordRoute)?.raw_value())
+            }
+
             /// The URIs of the Record-Route values, the topmost first.
             pub fn record_route_uris(&self) -> impl Iterator<Item = Uri> + '_ {
                 let routes = self.headers().typed_all::<RecordRoute>();
                 routes.filter_map(Result::ok).map(|route| route.0.uri)
+            }
+
+            /// Its Session-Expires (RFC 4028 §4), where it has one that can be read.
+            pub fn session_expires(&self) -> Option<SessionExpires> {
+                self.headers().typed::<SessionExpires>()?.ok()
+            }
+
+            /// The seconds in its Min-SE (RFC 4028 §5).
+            pub fn min_se_s(&self) -> Option<u64> {
+                Some(self.headers().typed::<MinSe>()?.ok()?.0.as_secs())
             }
 
             /// Whether a header of tokens, like Supported or Require, has one.

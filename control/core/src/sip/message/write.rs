@@ -16,12 +16,23 @@ pub struct Answer {
     pub reason: &'static str,
     /// More headers, name and value.
     pub headers: Vec<(&'static str, String)>,
+    /// A description, of type `application/sdp`; empty for none.
+    pub sdp: Vec<u8>,
+}
+
+/// What a request of our own has beside what every request has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct More {
+    /// Headers, name and value.
+    pub headers: Vec<(&'static str, String)>,
+    /// A description, of type `application/sdp`; empty for none.
+    pub sdp: Vec<u8>,
 }
 
 impl Answer {
     /// An answer with the usual reason phrase.
     pub const fn new(status: u16) -> Self {
-        Self { status, reason: "", headers: Vec::new() }
+        Self { status, reason: "", headers: Vec::new(), sdp: Vec::new() }
     }
 
     /// With another reason phrase.
@@ -35,6 +46,13 @@ impl Answer {
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
+        self
+    }
+
+    /// With a description.
+    #[must_use]
+    pub fn describing(mut self, sdp: Vec<u8>) -> Self {
+        self.sdp = sdp;
         self
     }
 }
@@ -60,16 +78,24 @@ impl Request {
         if answer.status > 100 && answer.status < 300 {
             copy(self.headers(), &HeaderName::RecordRoute, &mut out);
         }
-        for (name, value) in &answer.headers {
-            let value = value.replace(['\r', '\n', '\0'], " ");
-            out.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
-        }
-        out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
-        out.into()
+        own(&answer.headers, &answer.sdp, out)
     }
 
     /// A request of our own within a dialog, or outside of any, as it is sent: to `party`, from whoever `from` names.
     pub fn write(method: &Method, party: &Party, from: &[u8], call_id: &[u8], cseq: u32, via: &str) -> Bytes {
+        Self::write_with(method, party, from, call_id, cseq, via, &More::default())
+    }
+
+    /// The same, with more in it.
+    pub fn write_with(
+        method: &Method,
+        party: &Party,
+        from: &[u8],
+        call_id: &[u8],
+        cseq: u32,
+        via: &str,
+        more: &More,
+    ) -> Bytes {
         // Who names no Contact is asked for where it was heard of.
         let nameless = || format!("sip:{}", party.flow.remote).into();
         let contact = party.contact.clone().unwrap_or_else(nameless);
@@ -92,7 +118,7 @@ impl Request {
         line(&HeaderName::To, &party.address, &mut out);
         line(&HeaderName::CallId, call_id, &mut out);
         out.extend_from_slice(format!("CSeq: {cseq} {method}\r\nMax-Forwards: 70\r\n").as_bytes());
-        end(out)
+        own(&more.headers, &more.sdp, out)
     }
 
     /// The CANCEL of this request, which was sent (RFC 3261 §9.1).
@@ -148,6 +174,20 @@ fn line(name: &HeaderName, value: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// Ends a message with headers of our own and a description. A value with a line break in it stays one.
+fn own(headers: &[(&'static str, String)], sdp: &[u8], mut out: Vec<u8>) -> Bytes {
+    for (name, value) in headers {
+        let value = value.replace(['\r', '\n', '\0'], " ");
+        out.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+    }
+    if sdp.is_empty() {
+        return end(out);
+    }
+    out.extend_from_slice(format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n", sdp.len()).as_bytes());
+    out.extend_from_slice(sdp);
+    out.into()
+}
+
 fn end(mut out: Vec<u8>) -> Bytes {
     out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
     out.into()
@@ -169,6 +209,8 @@ pub const fn phrase(status: u16) -> &'static str {
         415 => "Unsupported Media Type",
         416 => "Unsupported URI Scheme",
         420 => "Bad Extension",
+        422 => "Session Interval Too Small",
+        469 => "Bad Info Package",
         480 => "Temporarily Unavailable",
         481 => "Call/Transaction Does Not Exist",
         482 => "Loop Detected",
@@ -182,6 +224,7 @@ pub const fn phrase(status: u16) -> &'static str {
         503 => "Service Unavailable",
         504 => "Server Time-out",
         505 => "Version Not Supported",
+        603 => "Decline",
         _ => "Response",
     }
 }

@@ -46,7 +46,7 @@ struct Client<T> {
     is_invite: bool,
     state: State,
     /// The CANCEL that follows it, until that is answered.
-    cancel: Option<Cancel>,
+    cancel: Option<Box<Cancel>>,
     /// Whether a CANCEL is to follow as soon as it may.
     is_unwanted: bool,
     /// How long a proceeding INVITE may take; for ever where its owner looks after that.
@@ -158,7 +158,7 @@ impl<T: Copy> Clients<T> {
         out.push(Sending { flow, bytes: cancel.clone() });
         *end = Some(now + PATIENCE);
         *next = if flow.transport.is_reliable() { now + PATIENCE } else { now + T1 };
-        client.cancel = Some(Cancel { bytes: cancel, gap: T1 });
+        client.cancel = Some(Box::new(Cancel { bytes: cancel, gap: T1 }));
         let at = client.state.deadline(now);
         self.slots.schedule(id.0, at);
     }

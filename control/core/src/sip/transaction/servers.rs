@@ -1,6 +1,6 @@
 //! Requests that we were sent.
 
-use std::{collections::HashMap, net::IpAddr, time::Duration};
+use std::{collections::HashMap, net::IpAddr, rc::Rc, time::Duration};
 
 use bytes::Bytes;
 
@@ -41,7 +41,7 @@ pub struct Servers<T> {
 
 /// What makes a request one that came before (RFC 3261 §17.2.3). A CANCEL is another transaction than its INVITE; an
 /// ACK is not.
-type Key = Box<[u8]>;
+type Key = Rc<[u8]>;
 
 #[derive(Debug)]
 struct Server<T> {
@@ -73,7 +73,7 @@ impl<T> Default for Servers<T> {
 impl<T: Copy> Servers<T> {
     /// Takes a request in.
     pub fn receive(&mut self, request: &Request, flow: Flow, now: Nanos, out: &mut Vec<Sending>) -> Arrived<T> {
-        let id = self.by_key.get(&key(request, request.method(), &flow)).copied();
+        let id = self.by_key.get(key(request, request.method(), &flow).as_slice()).copied();
         match id {
             Some(id) if *request.method() == Method::Ack => self.acknowledge(id, now),
             Some(id) => {
@@ -95,11 +95,11 @@ impl<T: Copy> Servers<T> {
 
     /// Begins a transaction for a request that is new.
     pub fn begin(&mut self, request: &Request, flow: Flow, tag: T) -> ServerId {
-        let key = key(request, request.method(), &flow);
+        let key = Key::from(key(request, request.method(), &flow));
         let is_invite = *request.method() == Method::Invite;
         let state = State::Proceeding { is_invite, request: request.to_bytes(), last: None };
         // One that is never answered is its owner's to end.
-        let id = self.slots.insert(Nanos(u64::MAX), Server { key: key.clone(), flow, state, tag });
+        let id = self.slots.insert(Nanos(u64::MAX), Server { key: Rc::clone(&key), flow, state, tag });
         self.by_key.insert(key, id);
         ServerId(id)
     }
@@ -176,7 +176,7 @@ impl<T: Copy> Servers<T> {
 
     /// When to call [`timeout`](Self::timeout) next.
     pub fn deadline(&self) -> Option<Nanos> {
-        self.slots.deadline().filter(|at| *at < Nanos(u64::MAX))
+        self.slots.deadline()
     }
 
     /// How many there are, with those that only wait for stragglers.
@@ -205,7 +205,7 @@ impl<T: Copy> Servers<T> {
     }
 
     fn cancelled(&self, request: &Request, flow: &Flow) -> Arrived<T> {
-        let id = self.by_key.get(&key(request, &Method::Invite, flow)).copied();
+        let id = self.by_key.get(key(request, &Method::Invite, flow).as_slice()).copied();
         match id.and_then(|id| Some((id, self.slots.get(id)?))) {
             Some((id, server)) if matches!(server.state, State::Proceeding { .. }) => {
                 Arrived::Cancel(ServerId(id), server.tag)
@@ -224,7 +224,7 @@ impl<T: Copy> Servers<T> {
 
 /// The key of a request, as if it were of this method. The peer's address is part of it: no peer can touch another's
 /// transaction.
-fn key(request: &Request, method: &Method, flow: &Flow) -> Key {
+fn key(request: &Request, method: &Method, flow: &Flow) -> Vec<u8> {
     let method = if *method == Method::Ack { &Method::Invite } else { method };
     let mut key = Vec::with_capacity(96);
     let mut part = |bytes: &[u8]| {
@@ -245,5 +245,5 @@ fn key(request: &Request, method: &Method, flow: &Flow) -> Key {
         part(&request.from_tag);
         part(&request.cseq.to_be_bytes());
     }
-    key.into()
+    key
 }

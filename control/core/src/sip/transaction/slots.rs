@@ -32,7 +32,8 @@ impl<T> Default for Slots<T> {
 }
 
 impl<T> Slots<T> {
-    /// Keeps something, to be looked at no later than `deadline`.
+    /// Keeps something, to be looked at no later than `deadline`; not at all before it is scheduled where that is the end of
+    /// time.
     pub(super) fn insert(&mut self, deadline: Nanos, thing: T) -> Id {
         let place = self.free.pop().unwrap_or_else(|| {
             self.places.push(Place { tenant: 0, held: None });
@@ -43,7 +44,10 @@ impl<T> Slots<T> {
             id.tenant = at.tenant;
             at.held = Some((deadline, thing));
         }
-        self.deadlines.push(Reverse((deadline, id)));
+        // A deadline that never comes would stay in the list for ever.
+        if deadline < Nanos(u64::MAX) {
+            self.deadlines.push(Reverse((deadline, id)));
+        }
         id
     }
 
@@ -118,5 +122,23 @@ impl<T> Slots<T> {
 
     pub(super) fn len(&self) -> usize {
         self.places.len() - self.free.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_over_leaves_no_deadline_behind() {
+        let mut slots = Slots::default();
+        for now in (0..1000).map(Nanos) {
+            let id = slots.insert(Nanos(u64::MAX), ());
+            assert_eq!(slots.deadline(), None);
+            slots.schedule(id, now);
+            assert_eq!(slots.due(now), Some(id));
+            slots.remove(id);
+        }
+        assert_eq!((slots.len(), slots.deadlines.len()), (0, 0));
     }
 }

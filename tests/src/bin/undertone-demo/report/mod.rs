@@ -1,7 +1,9 @@
 //! What the demo tells of itself and of what crossed.
 
 mod counts;
-mod picture;
+mod html;
+mod json;
+mod latency;
 mod progress;
 mod step;
 mod table;
@@ -15,16 +17,18 @@ use serde_json::Value;
 
 pub(crate) use self::{
     counts::Counts,
-    picture::picture,
+    html::Page,
+    json::write as write_json,
+    latency::Histogram,
     progress::Progress,
     step::Step,
-    table::{LEGEND, Row, table, write_json},
+    table::{RECEIVED_LEGEND, hearing, received, streams},
 };
 use super::{
     arguments::Path,
-    crossing::{Arrivals, Crossing},
+    findings::Findings,
     network::Network,
-    script::{Party, Scene},
+    script::{PEOPLE, Scene, name, seconds, voice},
 };
 
 /// Writes a line, or several, for the user to read. When nobody reads any more, the demo still does its work.
@@ -41,10 +45,9 @@ pub(crate) fn tell(typed: &str, said: &str) {
 }
 
 /// Who speaks, for how long.
-pub(crate) fn speech(scenes: &[Scene]) -> String {
-    let voices = Party::BOTH.map(|party| format!("the {} as {}", party.name(), party.voice()));
-    let seconds: f64 = scenes.iter().map(Scene::seconds).sum();
-    format!("{seconds:.1} s of dialogue spoken by espeak-ng, {}", voices.join(" and "))
+pub(crate) fn speech(scene: &Scene) -> String {
+    let voices = PEOPLE.map(|person| format!("the {} as {}", name(person), voice(person)));
+    format!("a call of {:.1} s spoken by espeak-ng, {}", seconds(scene.length), voices.join(", "))
 }
 
 /// Which path the interfaces take and, where a faster one might have been, why, by a status.
@@ -85,28 +88,30 @@ fn explanation(path: &str) -> &'static str {
 }
 
 /// Which parts of the product this run has not exercised, and what it would take.
-pub(crate) fn not_exercised(network: &Network, crossings: &[Crossing]) -> Vec<&'static str> {
-    let is_taken = |path| crossings.iter().any(|crossing| crossing.path == path);
-    let mut missing = Vec::new();
+pub(crate) fn not_exercised(network: &Network, paths: &[String]) -> Option<&'static str> {
+    let is_taken = |path| paths.iter().any(|it| it == path);
     if matches!(network, Network::Loopback { .. }) {
-        missing.push(
-            "XDP, native and generic, separate networks, and IPv6, of which the loopback interface has one address \
-             only. Every packet crossed sockets and io_uring in the daemon. Run as root to see the others.",
-        );
+        Some(
+            "XDP, native and generic, separate networks, IPv6, and a look at the packets themselves: whether their payloads \
+             are the same, and how long they take. Every packet crossed sockets and io_uring in the daemon. Run as root to \
+             see the others.",
+        )
     } else if is_taken(SOCKETS) {
-        missing.push("XDP, native and generic. Every packet crossed sockets and io_uring in the daemon.");
+        Some("XDP, native and generic. Every packet crossed sockets and io_uring in the daemon.")
     } else if is_taken(GENERIC) {
-        missing.push("XDP native, on at least one interface.");
+        Some("XDP native, on at least one interface.")
+    } else {
+        None
     }
-    missing
 }
 
 /// The good news.
-pub(crate) fn verdict(crossings: &[Crossing]) -> String {
-    let packets: u64 = crossings.iter().map(|crossing| crossing.measured.packets).sum();
-    let copies: usize = crossings.iter().flat_map(|it| &it.monitors).map(Arrivals::count).sum();
+pub(crate) fn verdict(findings: &Findings) -> String {
+    let identical = findings.compared(false).map_or(String::new(), |it| {
+        format!(" All {} payloads to whoever was not to hear the supervisor arrived byte for byte.", it.identical)
+    });
     format!(
-        "All that was said arrived: {packets} packets without loss, each party's words in the other's telephone, and \
-         {copies} copies at the monitor ports, in order and without a gap."
+        "Everybody heard whom they should, and nobody else, in every mode: {} sentences held against the recordings.{identical}",
+        findings.sentences.len()
     )
 }

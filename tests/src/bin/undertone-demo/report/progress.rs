@@ -1,36 +1,46 @@
-//! A call while it lasts: what is said.
-
-use std::time::Duration;
+//! A call while it lasts: what the supervisor does, and what is said.
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::say;
-use crate::script::{Line, Scene};
-
-/// The time that a packet lasts.
-const FRAME: Duration = Duration::from_millis(20);
+use crate::script::{Deed, FRAME, Scene, name, seconds};
 
 /// Shows a call's progress.
 pub(crate) struct Progress<'a> {
-    lines: &'a [Line],
+    scene: &'a Scene,
     bar: ProgressBar,
 }
 
 impl<'a> Progress<'a> {
-    pub(crate) fn of_call(scene: &'a Scene) -> Self {
-        say(format!("{:12}{:.1} s of speech, in real time", "", scene.seconds()));
+    pub(crate) fn of(scene: &'a Scene) -> Self {
+        say(format!("{:12}{:.1} s, in real time", "", seconds(scene.length)));
         let template = "            {bar:40} {percent} % said";
         let style = ProgressStyle::with_template(template).expect("a constant template parses");
-        Self { lines: &scene.lines, bar: ProgressBar::new(scene.frames() as u64).with_style(style) }
+        Self { scene, bar: ProgressBar::new(scene.frames() as u64).with_style(style) }
     }
 
-    /// Both telephones say this frame now, by and large.
+    /// An act begins.
+    pub(crate) fn act(&self, number: usize) {
+        let act = &self.scene.acts[number];
+        let does = match act.deed {
+            Deed::Talk => "the parties talk".to_owned(),
+            Deed::Dial(number) => format!("the supervisor dials {number}"),
+            Deed::Press(keys) => format!("the supervisor presses {keys}"),
+            Deed::HangUp => "the supervisor hangs up".to_owned(),
+        };
+        self.tell(act.begin, &format!("{does}: {}", act.name()));
+    }
+
+    /// Everybody says this frame now, by and large.
     pub(crate) fn frame(&self, frame: usize) {
         self.bar.inc(1);
-        for line in self.lines.iter().filter(|line| line.frame == frame) {
-            let at_s = (FRAME * frame as u32).as_secs_f64();
-            self.bar.suspend(|| say(format!("            {at_s:4.1} s  {:8}{}", line.party.name(), line.words)));
+        for line in self.scene.lines.iter().filter(|line| line.begin / FRAME == frame) {
+            self.tell(line.begin, &format!("  {:12}{}", name(line.person), line.words));
         }
+    }
+
+    fn tell(&self, at: usize, what: &str) {
+        self.bar.suspend(|| say(format!("            {:4.1} s  {what}", seconds(at))));
     }
 }
 

@@ -1,97 +1,88 @@
-//! A row for each stream: as a table, and as JSON.
+//! What was measured, as tables.
 
-use std::{fmt::Write as _, fs, path::Path};
-
-use anyhow::{Context as _, Result};
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
-use serde::Serialize;
+use undertone_core::mixer::Person;
 
 use super::label;
-use crate::crossing::{Arrivals, Crossing, MONITORS, version};
+use crate::{
+    appliance::Measured,
+    findings::Findings,
+    script::{PEOPLE, Scene, name, other},
+};
 
-/// What became of a stream, in numbers.
-#[derive(Serialize)]
-pub(crate) struct Row {
-    from: &'static str,
-    to: &'static str,
-    /// The IP version: 4 or 6.
-    ip: u8,
-    /// The path's key, as in configuration and metrics.
-    path: String,
-    /// Packets that reached the appliance.
-    packets: u64,
-    /// Packets that reached each monitor port.
-    copied: [usize; MONITORS],
-    /// Lost before the appliance, of those expected.
-    loss_percent: f64,
-    jitter_ms: f64,
-    mos: Option<f64>,
-    /// Whether the monitor ports have the same bytes, in the same order.
-    identical: bool,
-    /// How alike speech was at the other party's telephone: 1 is the same.
-    speech_heard: f64,
-    /// The same at the monitor port that heard it worst.
-    speech_copied: f64,
+/// Who heard whom in each act: as measured, and as the table of the product says where that is something else.
+pub(crate) fn hearing(scene: &Scene, findings: &Findings) -> Table {
+    let header = ["mode", "dialled", "caller hears", "agent hears", "supervisor hears", "as it should be"];
+    let rows = scene.acts.iter().enumerate().map(|(number, act)| {
+        let [caller, agent, supervisor] = PEOPLE.map(|listener| cell(scene, findings, number, listener));
+        let as_expected = if findings.is_as_expected(number) { "yes" } else { "NO" };
+        [act.name().to_owned(), act.deed.name().to_owned(), caller, agent, supervisor, as_expected.to_owned()]
+    });
+    plain(&header, rows)
 }
 
-impl Row {
-    pub(crate) fn of(crossing: &Crossing) -> Self {
-        Self {
-            from: crossing.party.name(),
-            to: crossing.party.other().name(),
-            ip: version(crossing.family),
-            path: crossing.path.clone(),
-            packets: crossing.measured.packets,
-            copied: crossing.monitors.each_ref().map(Arrivals::count),
-            loss_percent: crossing.loss() * 100.0,
-            jitter_ms: crossing.measured.jitter_ms,
-            mos: crossing.measured.mos,
-            identical: crossing.is_identical(),
-            speech_heard: crossing.alike().heard,
-            speech_copied: crossing.alike().copied,
-        }
+/// Whom a listener heard in an act, and if that is not as it should be, whom they should have.
+pub(crate) fn cell(scene: &Scene, findings: &Findings, act: usize, listener: Person) -> String {
+    let of = |heard: &dyn Fn(Person) -> Option<String>| {
+        let names: Vec<_> = PEOPLE.into_iter().filter_map(heard).collect();
+        if names.is_empty() { "nobody".to_owned() } else { names.join(" + ") }
+    };
+    // Nobody says anything to somebody who is not there.
+    if scene.acts[act].hears(listener, listener).is_none() {
+        return "–".to_owned();
     }
+    let found = of(&|speaker| match findings.heard(act, listener, speaker)?.is_heard() {
+        Some(true) => Some(name(speaker).to_owned()),
+        Some(false) => None,
+        None => Some(format!("{} (unclear)", name(speaker))),
+    });
+    let expected = of(&|speaker| scene.acts[act].hears(listener, speaker)?.then(|| name(speaker).to_owned()));
+    if found == expected { found } else { format!("{found}; EXPECTED {expected}") }
+}
 
-    fn cells(&self) -> Vec<String> {
-        vec![
-            format!("{} → {}", self.from, self.to),
-            format!("IPv{}", self.ip),
-            label(&self.path).to_owned(),
-            self.packets.to_string(),
-            self.copied.map(|count| count.to_string()).join(" + "),
-            format!("{:.2} %", self.loss_percent),
-            format!("{:.2} ms", self.jitter_ms),
-            self.mos.map_or("-".to_owned(), |mos| format!("{mos:.2}")),
-            if self.identical { "yes" } else { "NO" }.to_owned(),
-            format!("{:.4}", self.speech_heard),
-            format!("{:.4}", self.speech_copied),
+/// What each party received of the other one.
+pub(crate) fn received(scene: &Scene, findings: &Findings) -> Table {
+    let header = ["mode", "stream", "way", "like what was said", "same payloads"];
+    let rows = findings.received.iter().map(|it| {
+        let payloads = it.compared.map(|it| format!("{} of {}", it.identical, it.sent()));
+        [
+            scene.acts[it.act].name().to_owned(),
+            format!("{} → {}", name(other(it.party)), name(it.party)),
+            if it.with_supervisor { "mixer" } else { "straight" }.to_owned(),
+            format!("{:.4}", it.alike),
+            payloads.unwrap_or_else(|| "not seen".to_owned()),
         ]
-    }
-}
-
-/// What the columns mean whose names do not say it.
-pub(crate) const LEGEND: &str = "\
-packets, loss, …   as the appliance measured them where the stream arrived, by the call's record
-copied             at each monitor port, from the moment that the copy was added
-same               every byte of every copy, at both monitor ports
-heard, monitored   how alike the sentence that was heard worst is to what was said, as the other telephone recorded it
-                   and as the monitor ports received it; 1 is the same, G.711 alone costs some 0.0001";
-
-/// The table as people read it.
-pub(crate) fn table(rows: &[Row]) -> Table {
-    const HEADER: [&str; 11] =
-        ["stream", "IP", "path", "packets", "copied", "loss", "jitter", "MOS", "same", "heard", "monitored"];
-    let mut table = Table::new();
-    table.load_preset(UTF8_FULL_CONDENSED).set_header(HEADER).add_rows(rows.iter().map(Row::cells));
+    });
+    let mut table = plain(&header, rows);
     table.column_iter_mut().skip(3).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
     table
 }
 
-/// Writes the rows to a file, one JSON object a line.
-pub(crate) fn write_json(file: &Path, rows: &[Row]) -> Result<()> {
-    let mut lines = String::new();
-    for row in rows {
-        writeln!(lines, "{}", serde_json::to_string(row)?)?;
-    }
-    fs::write(file, lines).with_context(|| format!("cannot write the table to {}", file.display()))
+/// What the columns mean whose names do not say it.
+pub(crate) const RECEIVED_LEGEND: &str = "\
+like what was said  the sentence as the telephone recorded it, against what was said; 1 is the same, G.711 costs some 0.0001
+same payloads       packets while the mode held that arrived with every byte of their payload as it was sent";
+
+/// How the parties' streams arrived at the appliance; each with the path of its interface.
+pub(crate) fn streams(measured: &[(Person, String, &Measured)]) -> Table {
+    let header = ["stream", "path", "packets", "loss", "jitter", "MOS"];
+    let rows = measured.iter().map(|(party, path, it)| {
+        [
+            format!("{} → {}", name(*party), name(other(*party))),
+            label(path).to_owned(),
+            it.packets.to_string(),
+            format!("{:.2} %", it.loss() * 100.0),
+            format!("{:.2} ms", it.jitter_ms),
+            it.mos.map_or("–".to_owned(), |mos| format!("{mos:.2}")),
+        ]
+    });
+    let mut table = plain(&header, rows);
+    table.column_iter_mut().skip(2).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
+    table
+}
+
+fn plain<const N: usize>(header: &[&str; N], rows: impl Iterator<Item = [String; N]>) -> Table {
+    let mut table = Table::new();
+    table.load_preset(UTF8_FULL_CONDENSED).set_header(header).add_rows(rows);
+    table
 }

@@ -12,13 +12,13 @@ use undertone_tests::Result;
 use super::{Metrics, SOON, other};
 
 /// Where a daemon answers HTTP.
-pub(super) struct Http(SocketAddr);
+pub(crate) struct Http(SocketAddr);
 
 /// What follows the events of a daemon.
-pub(super) struct Events(WebSocket<TcpStream>);
+pub(crate) struct Events(WebSocket<TcpStream>);
 
 impl Http {
-    pub(super) const fn new(address: SocketAddr) -> Self {
+    pub(crate) const fn new(address: SocketAddr) -> Self {
         Self(address)
     }
 
@@ -27,38 +27,52 @@ impl Http {
     }
 
     /// Status and JSON.
-    pub(super) fn get(&self, path: &str) -> Result<(u16, Value)> {
-        self.json("GET", path)
+    pub(crate) fn get(&self, path: &str) -> Result<(u16, Value)> {
+        self.json("GET", path, None)
     }
 
     /// Status and JSON.
-    pub(super) fn delete(&self, path: &str) -> Result<(u16, Value)> {
-        self.json("DELETE", path)
+    pub(crate) fn delete(&self, path: &str) -> Result<(u16, Value)> {
+        self.json("DELETE", path, None)
+    }
+
+    /// Status and JSON, for a body of JSON.
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Result<(u16, Value)> {
+        self.json("POST", path, Some(body))
+    }
+
+    /// Status and JSON, for a body of JSON.
+    pub(crate) fn patch(&self, path: &str, body: &Value) -> Result<(u16, Value)> {
+        self.json("PATCH", path, Some(body))
     }
 
     /// The metrics, if every line of them is as it should be.
-    pub(super) fn metrics(&self) -> Result<Metrics> {
-        let (status, head, body) = self.ask("GET", "/metrics")?;
+    pub(crate) fn metrics(&self) -> Result<Metrics> {
+        let (status, head, body) = self.ask("GET", "/metrics", None)?;
         assert!(status == 200 && head.contains("content-type: application/openmetrics-text; version=1.0.0"), "{head}");
         Ok(Metrics::parse(&body))
     }
 
     /// Begins to follow events.
-    pub(super) fn follow(&self) -> Result<Events> {
+    pub(crate) fn follow(&self) -> Result<Events> {
         let url = format!("ws://{}/api/v1/events", self.0);
         let (socket, _) = tungstenite::client(url, self.connect()?).map_err(other)?;
         Ok(Events(socket))
     }
 
-    fn json(&self, method: &str, path: &str) -> Result<(u16, Value)> {
-        let (status, head, body) = self.ask(method, path)?;
+    fn json(&self, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, Value)> {
+        let (status, head, body) = self.ask(method, path, body)?;
         assert!(head.contains("content-type: application/json"), "{head}");
         Ok((status, serde_json::from_str(&body).map_err(other)?))
     }
 
-    fn ask(&self, method: &str, path: &str) -> Result<(u16, String, String)> {
+    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, String, String)> {
         let mut stream = self.connect()?;
-        let request = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.0);
+        let body = body.map(Value::to_string);
+        let about =
+            body.as_ref().map(|body| format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()));
+        let (about, body) = (about.unwrap_or_default(), body.unwrap_or_default());
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n{about}Connection: close\r\n\r\n{body}", self.0);
         stream.write_all(request.as_bytes()).map_err(other)?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).map_err(other)?;
@@ -76,7 +90,7 @@ impl Http {
 
 impl Events {
     /// The next event.
-    pub(super) fn next(&mut self) -> Result<Value> {
+    pub(crate) fn next(&mut self) -> Result<Value> {
         let message = self.0.read().map_err(other)?;
         serde_json::from_str(message.to_text().map_err(other)?).map_err(other)
     }

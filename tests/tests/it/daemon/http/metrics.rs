@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 /// Series and their values.
 #[derive(Debug)]
-pub(super) struct Metrics(BTreeMap<String, f64>);
+pub(crate) struct Metrics(BTreeMap<String, f64>);
 
 impl Metrics {
     /// Reads a page; panics at the first line that is wrong.
@@ -49,7 +49,7 @@ impl Metrics {
     }
 
     /// The value of a series, which has to be there, without what stands behind the point.
-    pub(super) fn of(&self, series: &str) -> u64 {
+    pub(crate) fn of(&self, series: &str) -> u64 {
         self.0.get(series).map_or_else(|| panic!("there is no {series} in {:#?}", self.0), |value| *value as u64)
     }
 }

@@ -1,6 +1,7 @@
 //! HTTP, as a monitoring system and an operator's own programs use it.
 
-mod client;
+mod audit;
+pub(crate) mod client;
 mod metrics;
 mod phones;
 

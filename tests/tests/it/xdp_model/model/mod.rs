@@ -12,14 +12,16 @@ mod rewrite;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use undertone_abi::{CopyRule, Endpoint, Epoch, Fate, Kind, Local, Reason, RowIndex, Rule};
+use undertone_abi::{CopyRule, Endpoint, Epoch, Fate, Kind, Local, Reason, RowIndex, Rule, lane_of};
 
 use self::headers::Headers;
 use self::learning::{Admission, Learning};
 use self::media::{Heard, Media, classify};
 use self::reception::Report;
 use self::rewrite::Leave;
-use super::node::{ADDRESSES, GROUPS, HOP_MIXER, MIXER_COPIES, MIXER_DIVERT, MIXER_UNRESOLVED, Node, PORTS};
+use super::node::{
+    ADDRESSES, GROUPS, HOP_MIXER, MIXER_COPIES, MIXER_LANES, MIXER_UNRESOLVED, Node, PORTS, mixer_divert,
+};
 
 /// The node and what it has been through.
 #[derive(Debug, Default)]
@@ -73,6 +75,8 @@ pub(super) enum By {
         group: u16,
         /// The device slot of the stream itself, if it goes on.
         original: Option<u8>,
+        /// What is added to the sequence number of each copy.
+        sequence_offset: u16,
     },
 }
 
@@ -171,7 +175,7 @@ impl Model {
         let is_rtp = matches!(media, Ok(Media::Rtp(_)));
         if from_mixer {
             media.map_err(|_| Reason::MixerStray)?;
-            return self.depart_from_mixer(frame, index, &rule, is_rtp);
+            return self.depart_from_mixer(frame, index, &rule);
         }
         self.receive(index, &headers, media, moved)?;
         self.depart(frame, index, &rule, is_rtp)
@@ -210,24 +214,27 @@ impl Model {
         let is_resolved = self.node.resolved_hop(rule.via.hop).is_some();
         let is_for_copier = rule.group != 0 && self.node.copies_in_user_space && self.node.is_mixer_alive;
         let group = if self.node.copies_in_user_space { 0 } else { rule.group };
+        let lane = lane_of(index, rule.partner(), MIXER_LANES);
         let way = match (rule.forward, rule.divert) {
             (true, true) if is_for_copier => Way::Mixer(Reason::Diverted, MIXER_COPIES),
             (true, false) if is_for_copier => Way::Mixer(Reason::Copied, MIXER_COPIES),
             (false, _) if is_for_copier => Way::Mixer(Reason::CopiedOnly, MIXER_COPIES),
             (false, _) => Way::Nowhere(Reason::Held),
-            (true, true) if self.node.is_mixer_alive => Way::Mixer(Reason::Diverted, MIXER_DIVERT),
+            (true, true) if self.node.is_mixer_alive => Way::Mixer(Reason::Diverted, mixer_divert(lane)),
             (true, _) if !is_resolved && self.node.mixer.is_some() => Way::Mixer(Reason::Unresolved, MIXER_UNRESOLVED),
             (true, _) if !is_resolved => Way::Nowhere(Reason::NoHop),
             (true, true) => Way::Party(Reason::FailedToWire),
             (true, false) => Way::Party(Reason::Forwarded),
         };
         let shapes = self.node.groups.get(&group).map(|group| group.shapes).unwrap_or_default();
+        let sequence_offset = if is_rtp { rule.sequence_offset } else { 0 };
         let (reason, leave, shape) = match way {
-            Way::Party(reason) => (reason, self.towards_party(rule, is_rtp)?, shapes.forward),
-            Way::Mixer(reason, to) => (reason, self.towards_mixer(index, to)?, shapes.divert),
+            Way::Party(reason) => (reason, self.towards_party(rule, sequence_offset)?, shapes.forward),
+            Way::Mixer(reason, to) => (reason, self.towards_mixer(index, to, sequence_offset)?, shapes.divert),
             Way::Nowhere(reason) if group == 0 => return Err(reason),
             Way::Nowhere(_) => {
-                return self.broadcast(Reason::CopiedOnly, frame.to_vec(), group, shapes.hold, None);
+                let by = By::Shape { shape: shapes.hold, group, original: None, sequence_offset };
+                return self.broadcast(Reason::CopiedOnly, frame.to_vec(), by);
             }
         };
         let frame = leave.rewrite(frame)?;
@@ -235,29 +242,23 @@ impl Model {
             return self.send(reason, frame, leave.hop.device);
         }
         let reason = if reason == Reason::Forwarded { Reason::Copied } else { reason };
-        self.broadcast(reason, frame, group, shape, Some(leave.hop.device))
+        self.broadcast(reason, frame, By::Shape { shape, group, original: Some(leave.hop.device), sequence_offset: 0 })
     }
 
     /// What the mixer made of a packet goes on to the party; its copies have left before.
-    fn depart_from_mixer(
-        &self,
-        frame: &[u8],
-        index: RowIndex,
-        rule: &Rule,
-        is_rtp: bool,
-    ) -> Result<(Reason, Leaving), Reason> {
+    fn depart_from_mixer(&self, frame: &[u8], index: RowIndex, rule: &Rule) -> Result<(Reason, Leaving), Reason> {
         if !rule.forward {
             return Err(Reason::MixerStray);
         }
         let (reason, leave) = if self.node.resolved_hop(rule.via.hop).is_some() {
-            (Reason::Mixed, self.towards_party(rule, is_rtp)?)
+            (Reason::Mixed, self.towards_party(rule, 0)?)
         } else {
-            (Reason::Unresolved, self.towards_mixer(index, MIXER_UNRESOLVED)?)
+            (Reason::Unresolved, self.towards_mixer(index, MIXER_UNRESOLVED, 0)?)
         };
         self.send(reason, leave.rewrite(frame)?, leave.hop.device)
     }
 
-    fn towards_party(&self, rule: &Rule, is_rtp: bool) -> Result<Leave, Reason> {
+    fn towards_party(&self, rule: &Rule, sequence_offset: u16) -> Result<Leave, Reason> {
         // A party is where it sends from, once that is known.
         let learned = self.ports.get(&rule.partner()).and_then(|partner| partner.learning.source());
         Ok(Leave {
@@ -266,19 +267,19 @@ impl Model {
             hop: self.node.resolved_hop(rule.via.hop).ok_or(Reason::NoHop)?,
             dscp: rule.dscp,
             ttl_step: 1,
-            sequence_offset: if is_rtp { rule.sequence_offset } else { 0 },
+            sequence_offset,
         })
     }
 
     /// The mixer knows the port by the alias that a packet comes from.
-    fn towards_mixer(&self, index: RowIndex, to: SocketAddr) -> Result<Leave, Reason> {
+    fn towards_mixer(&self, index: RowIndex, to: SocketAddr, sequence_offset: u16) -> Result<Leave, Reason> {
         Ok(Leave {
             from: SocketAddr::new(Node::alias(index.local()), index.port()),
             to,
             hop: self.node.resolved_hop(HOP_MIXER).ok_or(Reason::NoHop)?,
             dscp: None,
             ttl_step: 1,
-            sequence_offset: 0,
+            sequence_offset,
         })
     }
 
@@ -290,32 +291,26 @@ impl Model {
         }
     }
 
-    fn broadcast(
-        &self,
-        reason: Reason,
-        frame: Vec<u8>,
-        group: u16,
-        shape: u16,
-        original: Option<u8>,
-    ) -> Result<(Reason, Leaving), Reason> {
+    fn broadcast(&self, reason: Reason, frame: Vec<u8>, by: By) -> Result<(Reason, Leaving), Reason> {
+        let By::Shape { shape, group, .. } = by else { return Ok((reason, Leaving { frame, by })) };
         if u32::from(group) >= GROUPS {
             return Err(Reason::CopyStray);
         }
         if !self.node.shapes.contains_key(&shape) {
             return Err(Reason::NoHop);
         }
-        Ok((reason, Leaving { frame, by: By::Shape { shape, group, original } }))
+        Ok((reason, Leaving { frame, by }))
     }
 
     /// The copies that a broadcast makes: the interface each leaves through and its bytes, or why it does not.
     pub(super) fn copies(&self, leaving: &Leaving) -> Vec<Result<(u32, Vec<u8>), Reason>> {
-        let By::Shape { group, .. } = leaving.by else { return Vec::new() };
+        let By::Shape { group, sequence_offset, .. } = leaving.by else { return Vec::new() };
         let plan = &self.node.groups[&group];
         let copies = plan.copies.iter().zip(plan.interfaces).take(usize::from(plan.count));
-        copies.map(|(copy, interface)| Ok((interface, self.copy(copy, &leaving.frame)?))).collect()
+        copies.map(|(copy, interface)| Ok((interface, self.copy(copy, &leaving.frame, sequence_offset)?))).collect()
     }
 
-    fn copy(&self, copy: &CopyRule, frame: &[u8]) -> Result<Vec<u8>, Reason> {
+    fn copy(&self, copy: &CopyRule, frame: &[u8], sequence_offset: u16) -> Result<Vec<u8>, Reason> {
         let is_to_mixer = copy.via.hop == HOP_MIXER;
         let ip = if is_to_mixer { Node::alias(copy.via.local) } else { Node::address(copy.via.local) };
         let leave = Leave {
@@ -324,7 +319,7 @@ impl Model {
             hop: self.node.resolved_hop(copy.via.hop).ok_or(Reason::CopyNoHop)?,
             dscp: None,
             ttl_step: 0,
-            sequence_offset: 0,
+            sequence_offset,
         };
         leave.rewrite(frame).map_err(|reason| match reason {
             Reason::TooBig | Reason::TtlExpired => Reason::CopyTooBig,

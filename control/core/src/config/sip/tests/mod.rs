@@ -1,3 +1,4 @@
+mod monitoring;
 mod names;
 mod problems;
 
@@ -11,7 +12,7 @@ use crate::{
     directory::{Queue, User, UserGroup, UserIndex, UserRole},
     identity::{Rule, Rules, Source},
     sdp::MediaKind,
-    trunk::{Group, Member, Pattern, Peer, PeerIndex, Route, Side, Target, Way, Ways},
+    trunk::{Group, Member, Pattern, Peer, PeerIndex, Route, Routed, Side, Target, Way, Ways},
 };
 
 const EXAMPLE: &str = include_str!("../../../../../undertone.example.toml");
@@ -83,10 +84,10 @@ fn the_example_has_every_key() {
     ];
     assert_eq!(sip.trunks.groups, groups);
     let out = sip.trunks.route(PeerIndex(2), "004420", 0, |_| true).expect("a route");
-    assert_eq!(out, ("+4420".into(), vec![PeerIndex(0), PeerIndex(1)]));
-    assert_eq!(sip.trunks.route(PeerIndex(2), "030123", 0, |_| true).expect("a route").0, "+4930123");
+    assert_eq!(out, Routed { number: "+4420".into(), peers: vec![PeerIndex(0), PeerIndex(1)], record: false });
+    assert_eq!(sip.trunks.route(PeerIndex(2), "030123", 0, |_| true).expect("a route").number, "+4930123");
     let inside = sip.trunks.route(PeerIndex(1), "100", 0, |_| true).expect("a route");
-    assert_eq!(inside, ("100".into(), vec![PeerIndex(2)]));
+    assert_eq!((inside.number.as_str(), inside.peers), ("100", vec![PeerIndex(2)]));
     assert_eq!(pbx.identity.extension, Rule::expression(r"\+4930123(\d{3})").ok());
     let extensions = ["+4930123000", "4930123255", "+4930123300"].map(|number| sip.trunks.dids.extension(number));
     assert_eq!(extensions, [Some("800".into()), Some("255".into()), None]);
@@ -133,7 +134,8 @@ fn identity_is_read_from_where_the_peer_says() {
 
 #[test]
 fn what_the_example_says_of_defaults_is_so() {
-    let Sip { trunks, limits, tls, resolvers } = sip(CARRIER);
+    let Sip { trunks, limits, tls, resolvers, monitoring, recording } = sip(CARRIER);
+    assert_eq!((monitoring, recording), (Monitoring::default(), None));
     assert_eq!((limits, trunks.calls_max, tls, resolvers), (Limits::default(), None, None, Vec::new()));
     let example = Config::parse(EXAMPLE).expect("the example").sip.expect("a section").trunks.peers.remove(0);
     let [peer] = &trunks.peers[..] else { panic!("{trunks:#?}") };
@@ -185,7 +187,8 @@ fn a_peer_that_routes_go_to_is_one_group() {
     let trunks =
         sip(&format!("{text}{route}[[route]]\nprefix = \"1\"\nfrom = [\"carrier\"]\nto = \"all\"\n{route}")).trunks;
     assert_eq!(trunks.groups.iter().map(|group| group.name.as_str()).collect::<Vec<_>>(), ["all", "pbx"]);
-    let any = |to| Route { from: Vec::new(), number: Pattern::Any, strip: 0, prepend: String::new(), to };
+    let any =
+        |to| Route { from: Vec::new(), number: Pattern::Any, strip: 0, prepend: String::new(), to, record: false };
     let inside = Route { from: vec![PeerIndex(0)], number: Pattern::Prefix("1".into()), ..any(0) };
     assert_eq!(trunks.routes, [any(1), inside, any(1)]);
 }

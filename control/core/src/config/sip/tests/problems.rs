@@ -3,7 +3,7 @@
 use super::*;
 
 /// The problems of a text below `[sip]`, one a line.
-fn problems(text: &str) -> String {
+pub(super) fn problems(text: &str) -> String {
     Config::parse(&format!("{FRONT}{text}")).expect_err(text).to_string()
 }
 
