@@ -13,11 +13,11 @@ use std::{
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use tokio::sync::mpsc::UnboundedSender;
-use undertone_abi::RowIndex;
 use undertone_core::mixer::Event as MixerEvent;
 
 use super::{
     BUFFERS, Command, Pulse, SESSIONS_MAX, STREAMS_BUFFER, exits, open,
+    shifts::Shifts,
     thread::{self, Thread, Wires},
 };
 use crate::{
@@ -39,7 +39,7 @@ pub(super) struct Parts {
     /// Where it tells what happens.
     pub(super) events: UnboundedSender<MixerEvent>,
     /// Where it tells how many packets it has slipped in.
-    pub(super) shifts: mpsc::Sender<(RowIndex, u16)>,
+    pub(super) shifts: Shifts,
     /// Sessions whose RTCP may have a socket of its own.
     pub(super) reports_max: u32,
 }

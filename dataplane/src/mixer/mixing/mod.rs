@@ -7,6 +7,7 @@
 
 mod exits;
 mod lane;
+mod shifts;
 mod thread;
 
 use std::{
@@ -23,7 +24,10 @@ use undertone_abi::{Dscp, RowIndex, lane_of};
 use undertone_core::mixer::{CallKey, Clip, Mode, Moved, SessionKey, SessionSpec, Signal, StreamSpec, Totals};
 pub use undertone_core::mixer::{Event as MixerEvent, SessionReport};
 
-use self::lane::{Heart, Lane, Parts};
+use self::{
+    lane::{Heart, Lane, Parts},
+    shifts::Shifts,
+};
 use crate::{mixer::MixerError, sockets::bind, threads};
 
 /// Sessions at a time. One more is refused.
@@ -129,18 +133,15 @@ impl Mixing {
         let files = bind::raise_file_limit(2 * u64::from(SESSIONS_MAX) + FILES_BESIDE);
         let reports_max = reports_max(files);
         let (happened, events) = unbounded_channel();
-        let (shifts, to_shift) = mpsc::channel();
+        let (shifts, thread) =
+            Shifts::start(shift).map_err(|source| MixerError::System { what: "start a thread", source })?;
         let hearts = Heart::of_lanes(divert.len(), pulse);
         let lanes = divert.into_iter().zip(hearts).map(|(divert, heart)| {
             let (events, shifts) = (happened.clone(), shifts.clone());
             Lane::start(Parts { divert, address, heart, events, shifts, reports_max })
         });
         let lanes = lanes.collect::<Result<_, _>>()?;
-        let shifts = std::thread::Builder::new()
-            .name("shifts".into())
-            .spawn(move || apply(&to_shift, shift))
-            .map_err(|source| MixerError::System { what: "start a thread", source })?;
-        Ok(Self { lanes, events: Mutex::new(Some(events)), places: Mutex::default(), shifts: Some(shifts) })
+        Ok(Self { lanes, events: Mutex::new(Some(events)), places: Mutex::default(), shifts: Some(thread) })
     }
 
     /// The events, for whoever comes first.
@@ -344,11 +345,4 @@ fn open(local: SocketAddr, receive_buffer: usize) -> io::Result<UdpSocket> {
 fn reports_max(files: u64) -> u32 {
     let left = files.saturating_sub(u64::from(SESSIONS_MAX) + FILES_BESIDE);
     left.min(SESSIONS_MAX.into()) as u32
-}
-
-/// Has what the mixer has slipped in added to the streams' numbers.
-fn apply(shifts: &mpsc::Receiver<(RowIndex, u16)>, mut shift: Shift) {
-    while let Ok((row, offset)) = shifts.recv() {
-        shift(row, offset);
-    }
 }

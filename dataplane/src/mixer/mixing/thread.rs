@@ -5,10 +5,7 @@ use std::{
     io,
     net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket},
     os::fd::AsFd as _,
-    sync::{
-        Arc,
-        mpsc::{Receiver, Sender},
-    },
+    sync::{Arc, mpsc::Receiver},
 };
 
 use nix::sys::eventfd::EventFd;
@@ -20,6 +17,7 @@ use super::{
     BUFFERS, Command, Moving, Reports, SESSIONS_MAX, SessionSockets,
     exits::{EXITS_MAX, Exits},
     lane::Heart,
+    shifts::Shifts,
 };
 use crate::{
     door::{
@@ -82,7 +80,7 @@ pub(super) struct Wires {
     pub(super) bell: Arc<EventFd>,
     pub(super) commands: Receiver<Command>,
     pub(super) events: UnboundedSender<MixerEvent>,
-    pub(super) shifts: Sender<(RowIndex, u16)>,
+    pub(super) shifts: Shifts,
 }
 
 /// A session's sockets.
@@ -201,6 +199,7 @@ impl Thread {
         }
         let (mixer, _, mut out) = self.out();
         mixer.tick(now_ns, &mut out);
+        out.shifts.retry();
         // A slot is another's only when all is taken that came to it.
         while let Some(slot) = self.ended.pop_if(|_| self.waiting.is_empty()) {
             self.receive_again(slot);
@@ -441,7 +440,7 @@ struct Out<'a> {
     exits: &'a mut Exits,
     places: &'a [Slots],
     address: Ipv4Addr,
-    shifts: &'a Sender<(RowIndex, u16)>,
+    shifts: &'a mut Shifts,
 }
 
 impl Sink for Out<'_> {
@@ -465,6 +464,6 @@ impl Sink for Out<'_> {
     }
 
     fn shift(&mut self, row: RowIndex, sequence_offset: u16) {
-        let _ = self.shifts.send((row, sequence_offset));
+        self.shifts.tell(row, sequence_offset);
     }
 }
