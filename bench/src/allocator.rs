@@ -5,38 +5,60 @@
 use std::{
     alloc::{GlobalAlloc, Layout},
     cell::Cell,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
 use mimalloc::MiMalloc;
+use nix::unistd::gettid;
 
-/// The daemon's allocator, which counts how often the threads of what is measured ask for memory.
+/// The daemon's allocator, which counts how often each thread asks for memory.
 pub(crate) struct Counting;
 
-static ASKED: AtomicU64 = AtomicU64::new(0);
+/// Threads that are told apart, those that have ended among them. Later ones are not counted.
+const THREADS_MAX: usize = 4_096;
+
+struct Counter {
+    thread: AtomicI32,
+    asked: AtomicU64,
+}
+
+static COUNTERS: [Counter; THREADS_MAX] =
+    [const { Counter { thread: AtomicI32::new(0), asked: AtomicU64::new(0) } }; THREADS_MAX];
+/// How many threads have asked for a counter.
+static TAKEN: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
-    static IS_OURS: Cell<bool> = const { Cell::new(false) };
+    /// The place of the thread's counter, once it has one.
+    static COUNTER: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
-/// How often memory was asked for so far, by all threads but those of the benchmark's own.
-pub(crate) fn asked() -> u64 {
-    ASKED.load(Ordering::Relaxed)
-}
-
-/// The calling thread is one of the benchmark's own.
-pub(crate) fn leave_out_this_thread() {
-    IS_OURS.set(true);
+/// How often a thread that there is has asked for memory so far, by its number in the kernel; `None` for one that was never
+/// seen to ask.
+pub(crate) fn asked(thread: i32) -> Option<u64> {
+    // The number may have been another's before.
+    let taken = COUNTERS.iter().take(TAKEN.load(Relaxed)).rev();
+    taken.into_iter().find(|counter| counter.thread.load(Relaxed) == thread).map(|counter| counter.asked.load(Relaxed))
 }
 
 fn count() {
     // A thread that is ending has no such word any more; it asks for nothing that matters.
-    if IS_OURS.try_with(Cell::get) == Ok(false) {
-        ASKED.fetch_add(1, Ordering::Relaxed);
+    let place = COUNTER.try_with(|place| place.get().unwrap_or_else(|| take_counter(place)));
+    if let Some(counter) = place.ok().and_then(|place| COUNTERS.get(place)) {
+        counter.asked.fetch_add(1, Relaxed);
     }
 }
 
-// SAFETY: everything is done by an allocator; counting allocates nothing, because the word of a thread is made without.
+#[cold]
+fn take_counter(place: &Cell<Option<usize>>) -> usize {
+    let taken = TAKEN.fetch_add(1, Relaxed);
+    place.set(Some(taken));
+    if let Some(counter) = COUNTERS.get(taken) {
+        counter.thread.store(gettid().as_raw(), Relaxed);
+    }
+    taken
+}
+
+// SAFETY: everything is done by an allocator; counting allocates nothing, because all that it takes is made without.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
@@ -67,14 +89,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_allocation_counts_unless_its_thread_is_left_out() {
-        let before = asked();
-        drop(std::hint::black_box(Box::new([0_u8; 100])));
-        assert!(asked() > before);
-        let counted = std::thread::spawn(|| {
-            leave_out_this_thread();
-            IS_OURS.get()
+    fn what_a_thread_asks_for_is_counted_as_its_own() {
+        let own = || asked(gettid().as_raw());
+        let other = std::thread::spawn(move || {
+            drop(std::hint::black_box(Box::new([0_u8; 100])));
+            own()
         });
-        assert!(counted.join().expect("no panic"));
+        let before = own();
+        for _ in 0..1_000 {
+            drop(std::hint::black_box(Box::new([0_u8; 100])));
+        }
+        let after = own();
+        assert!(after >= before.map(|before| before + 1_000), "{before:?} and {after:?}");
+        let others = other.join().expect("no panic").expect("a thread that has asked");
+        assert!((1..1_000).contains(&others), "{others} of another thread");
+        assert_eq!(asked(-1), None);
     }
 }

@@ -17,4 +17,4 @@ pub(crate) use namespace::Namespace;
 pub(crate) use process::{Process, sibling};
 pub(crate) use rtpengine::{CONTROL_PORT, Control, Rtpengine};
 pub(crate) use standstill::Standstill;
-pub(crate) use threads::time_of_threads;
+pub(crate) use threads::{Thread, threads};

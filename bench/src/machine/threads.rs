@@ -1,26 +1,34 @@
-//! The time of this process's threads.
+//! This process's threads.
 
 use std::{fs, time::Duration};
 
 use anyhow::{Context as _, Result};
 
-/// How long the threads have run whose names are `wanted`, interrupts included. Threads that have ended are not counted.
-pub(crate) fn time_of_threads(wanted: impl Fn(&str) -> bool) -> Result<Duration> {
-    let mut total = Duration::ZERO;
+/// A thread that there is.
+#[derive(Clone, Debug)]
+pub(crate) struct Thread {
+    /// Its number in the kernel.
+    pub(crate) id: i32,
+    /// Its name.
+    pub(crate) name: String,
+    /// How long it has run, interrupts included.
+    pub(crate) ran: Duration,
+}
+
+/// All threads. Those that have ended are not among them.
+pub(crate) fn threads() -> Result<Vec<Thread>> {
+    let mut threads = Vec::new();
     for entry in fs::read_dir("/proc/self/task").context("cannot list this process's threads")? {
-        let folder = entry?.path();
+        let entry = entry?;
+        let read = |file| fs::read_to_string(entry.path().join(file));
         // It may have ended since.
-        let (Ok(name), Ok(statistics)) =
-            (fs::read_to_string(folder.join("comm")), fs::read_to_string(folder.join("schedstat")))
-        else {
-            continue;
-        };
-        if wanted(name.trim_end()) {
-            let ran = statistics.split(' ').next().and_then(|number| number.parse().ok());
-            total += Duration::from_nanos(ran.context("the kernel does not tell how long threads have run")?);
-        }
+        let (Ok(name), Ok(statistics)) = (read("comm"), read("schedstat")) else { continue };
+        let id = entry.file_name().to_str().and_then(|id| id.parse().ok()).context("a thread has no number")?;
+        let ran = statistics.split(' ').next().and_then(|number| number.parse().ok());
+        let ran = Duration::from_nanos(ran.context("the kernel does not tell how long threads have run")?);
+        threads.push(Thread { id, name: name.trim_end().to_owned(), ran });
     }
-    Ok(total)
+    Ok(threads)
 }
 
 #[cfg(test)]
@@ -28,6 +36,11 @@ mod tests {
     use std::{thread, time::Instant};
 
     use super::*;
+
+    fn time_of(name: &str) -> Result<Duration> {
+        let thread = threads()?.into_iter().find(|thread| thread.name == name);
+        Ok(thread.context("no such thread")?.ran)
+    }
 
     #[test]
     fn a_thread_that_works_takes_time_and_one_that_sleeps_does_not() {
@@ -38,10 +51,10 @@ mod tests {
             while Instant::now() < end {
                 std::hint::spin_loop();
             }
-            time_of_threads(|name| name == "busy-for-a-test")
+            time_of("busy-for-a-test")
         });
         let busy = works.expect("a thread").join().expect("no panic").expect("a time");
-        let idle = time_of_threads(|name| name == "idle-for-a-test").expect("a time");
+        let idle = time_of("idle-for-a-test").expect("a time");
         assert!(busy > idle && busy > Duration::from_millis(1), "{busy:?} and {idle:?}");
         drop(stop);
         assert!(sleeps.expect("a thread").join().expect("no panic").is_err());

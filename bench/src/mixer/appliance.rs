@@ -17,7 +17,10 @@ use super::{
     network::{Network, interface, near, phones},
     phones::{EVENT_TYPE, PACKET, Phones, RATE, Side, Stream, THREADS, Window},
 };
-use crate::{allocator, machine};
+use crate::{
+    allocator,
+    machine::{self, Thread},
+};
 
 /// Calls at once at most: as many as there are pairs of media ports.
 pub(super) const CALLS_MAX: u32 = 10_000;
@@ -26,6 +29,8 @@ const MEDIA_PORT_FIRST: u16 = 10_000;
 const SESSION_PORT_FIRST: u16 = 30_000;
 /// The name of the main thread, which only waits while anything is counted.
 const PROGRAM: &str = "undertone-bench";
+/// The appliance's threads that packets go through, and that hand on what lanes count of them.
+const PACKET_THREADS: [&str; 3] = ["mixer", "shifts", "undertone-relay"];
 /// How long anything may take that happens at all.
 const SOON: Duration = Duration::from_secs(5);
 /// How long new calls run before anything is counted: until buffers have found their size.
@@ -69,8 +74,10 @@ pub(super) struct Figures {
     /// The part of a core that the appliance's threads took, and that the telephones' did.
     pub(super) load: f64,
     pub(super) phones_load: f64,
-    /// How often the appliance's threads asked for memory, by packet that came to the mixer or left it.
+    /// How often the threads that packets go through asked for memory, by packet that came to the mixer or left it.
     pub(super) allocations: f64,
+    /// How often the appliance's other threads did, which look at the host from time to time, a second.
+    pub(super) others_asked: f64,
 }
 
 /// What is read as a window begins and as it ends.
@@ -78,7 +85,8 @@ pub(super) struct Figures {
 struct Reading {
     appliance: Duration,
     phones: Duration,
-    asked: u64,
+    /// How often the threads that packets go through have asked for memory, and the other ones.
+    asked: [u64; 2],
     dropped: u64,
 }
 
@@ -184,11 +192,19 @@ impl Appliance {
     }
 
     fn read(&self) -> Result<Reading> {
-        let ours = |name: &str| THREADS.contains(&name) || name == PROGRAM;
+        let threads = machine::threads()?;
+        let is_phones = |thread: &&Thread| THREADS.contains(&thread.name.as_str());
+        let is_packets = |thread: &&Thread| PACKET_THREADS.contains(&thread.name.as_str());
+        let appliance: Vec<_> = threads.iter().filter(|thread| !is_phones(thread) && thread.name != PROGRAM).collect();
+        let (packets, others): (Vec<&Thread>, Vec<_>) = appliance.iter().partition(|thread| is_packets(thread));
+        // Each has asked for something as it began.
+        let asked = |thread: &&Thread| {
+            allocator::asked(thread.id).with_context(|| format!("what thread {} asks for is not counted", thread.name))
+        };
         Ok(Reading {
-            appliance: machine::time_of_threads(|name| !ours(name))?,
-            phones: machine::time_of_threads(|name| THREADS.contains(&name))?,
-            asked: allocator::asked(),
+            appliance: appliance.iter().map(|thread| thread.ran).sum(),
+            phones: threads.iter().filter(is_phones).map(|thread| thread.ran).sum(),
+            asked: [packets.iter().map(asked).sum::<Result<_>>()?, others.iter().map(asked).sum::<Result<_>>()?],
             dropped: self.network.dropped_inside()?,
         })
     }
@@ -213,6 +229,7 @@ impl Appliance {
         let straight_us = heard.caller.took.percentile_us(50.0);
         let added_us = [50.0, 99.0].map(|percent| heard.agent.took.percentile_us(percent) - straight_us);
         let packets = (from_callers + from_agents + from_supervisors + heard.supervisor.packets) as f64 + diverted;
+        let asked = [0, 1].map(|of| after.asked[of].saturating_sub(before.asked[of]) as f64);
         let load = |before: Duration, after: Duration| (after.saturating_sub(before)).as_secs_f64() / seconds;
         Figures {
             sessions: self.calls.len() as u32,
@@ -223,7 +240,8 @@ impl Appliance {
             silent,
             load: load(before.appliance, after.appliance),
             phones_load: load(before.phones, after.phones),
-            allocations: (after.asked - before.asked) as f64 / packets,
+            allocations: asked[0] / packets,
+            others_asked: asked[1] / seconds,
         }
     }
 

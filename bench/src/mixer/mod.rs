@@ -20,7 +20,6 @@ use clap::Args;
 
 use self::rows::{Extent, Site};
 use crate::{
-    allocator,
     machine::{self, Standstill},
     report, rounds,
 };
@@ -37,8 +36,8 @@ const STANDSTILL: Duration = Duration::from_secs(2);
 /// added p99 stays below 2 ms; where they listen, what they hear comes no more than half a packet late. The telephones have a
 /// core, and may be what limits: then it is said. `listen-cpu-per-call` divides the time of the appliance's threads for a
 /// listened call by that of rtpengine's for a call that it forwards. `mode-change` is the time from the only packet of the
-/// shortest key (RFC 4733) to the first packet in which the agent hears the supervisor, while others whisper. `allocations-per-packet` counts what
-/// the appliance's threads ask of the allocator.
+/// shortest key (RFC 4733) to the first packet in which the agent hears the supervisor, while others whisper.
+/// `allocations-per-packet` counts what the appliance's threads that packets go through ask of the allocator.
 #[derive(Args)]
 pub(crate) struct Options {
     /// Also write the rows to FILE, one JSON object a line.
@@ -87,7 +86,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if !(options.seconds > 0.0 && options.seconds <= 60.0) {
         bail!("--seconds takes more than 0, up to 60");
     }
-    allocator::leave_out_this_thread();
     let cores = std::thread::available_parallelism()?.get();
     let core = options.core.unwrap_or(cores - 1);
     let _first = if options.polite { None } else { Some(machine::go_before_others()?) };

@@ -72,7 +72,9 @@ impl Peer {
         std::thread::sleep(Duration::from_millis(300));
         let read = || {
             let relay = self.process.as_ref().map(Process::time).transpose()?.unwrap_or_default();
-            Ok([relay, machine::time_of_threads(|name| THREADS.contains(&name))?])
+            let threads = machine::threads()?;
+            let phones = threads.iter().filter(|thread| THREADS.contains(&thread.name.as_str()));
+            Ok([relay, phones.map(|thread| thread.ran).sum()])
         };
         let (window, [before, after]) = self.phones.count(duration, read)?;
         self.phones.send(Vec::new())?;

@@ -178,7 +178,8 @@ impl Figures {
     fn told(&self) -> String {
         format!(
             "{} sessions, {} packets lost, {:.1} % not mixed, added {:.0} and {:.0} µs (p50, p99), mixes late by {:.1} ms (p99); the appliance's \
-             threads took {:.0} % of a core, the telephones {:.0} % and were late by {:.1} ms (p99)",
+             threads took {:.0} % of a core, the telephones {:.0} % and were late by {:.1} ms (p99); those that no packet goes \
+             through asked for memory {:.0} times a second",
             self.sessions,
             self.lost,
             self.silent * 100.0,
@@ -188,6 +189,7 @@ impl Figures {
             self.load * 100.0,
             self.phones_load * 100.0,
             self.phones_late_us / 1e3,
+            self.others_asked,
         )
     }
 

@@ -32,7 +32,7 @@ use nix::{
 pub(super) use self::packet::EVENT_TYPE;
 use self::tally::{Heard, Sent};
 use self::{hearer::Hearer, sender::Sender};
-use crate::{allocator, machine};
+use crate::machine;
 
 /// How long a packet lasts.
 pub(super) const PACKET: Duration = Duration::from_millis(20);
@@ -210,7 +210,6 @@ impl Drop for Phones {
 
 fn spawn(name: &str, core: usize, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
     let run = move || {
-        allocator::leave_out_this_thread();
         // On a core of somebody else's choice, and with coarser sleep, it still works.
         let _ = machine::pin(core);
         let _ = prctl::set_timerslack(1_000);
