@@ -13,6 +13,7 @@ mod http;
 mod monitor;
 mod names;
 mod pcap;
+mod portal;
 mod protocol;
 mod receiver;
 mod recording;

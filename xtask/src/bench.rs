@@ -7,6 +7,7 @@ use clap::Args;
 
 use crate::command;
 use crate::ebpf;
+use crate::portal;
 use crate::project::Project;
 use crate::setup;
 
@@ -50,6 +51,8 @@ pub(crate) fn run(options: &Options, project: &Project) -> Result<()> {
     if let Some(missing) = ebpf::build_if_possible(project)? {
         eprintln!("the XDP path is not measured: {missing}");
     }
+    // Nobody looks at the page, but what is measured is the program that has it.
+    portal::build_if_possible(project)?;
     project.build_release()?;
     command::run(Command::new(project.release_binary("undertone-bench")).args(options.arguments()))
 }

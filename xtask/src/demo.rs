@@ -7,6 +7,7 @@ use anyhow::{Error, Result};
 use clap::Args;
 
 use crate::ebpf;
+use crate::portal;
 use crate::project::{Project, is_root};
 use crate::setup;
 
@@ -26,6 +27,9 @@ pub(crate) fn run(options: &Options, project: &Project) -> Result<()> {
         eprintln!("the XDP path is not shown: {missing}");
     } else if !is_root() {
         eprintln!("the XDP path is not shown: loading XDP programs needs root");
+    }
+    if let Some(missing) = portal::build_if_possible(project)? {
+        eprintln!("the portal has no page: {missing}");
     }
     project.build_release()?;
     // In place of this process, so that Ctrl-C and the exit status are the demo's own.

@@ -12,6 +12,7 @@ use clap::Args;
 use crate::command;
 use crate::ebpf;
 use crate::metadata;
+use crate::portal;
 use crate::project::{Project, has_component};
 use crate::report::{Outcome, Summary};
 
@@ -25,6 +26,9 @@ pub(crate) fn run(_: &Options, project: &Project) -> Result<()> {
     let mut summary = Summary::new("lint");
     if let Some(missing) = ebpf::build_if_possible(project)? {
         summary.not_run("XDP programs", missing);
+    }
+    if let Some(missing) = portal::build_if_possible(project)? {
+        summary.not_run("the portal's page", missing);
     }
     check(&mut summary, project);
     summary.finish()

@@ -10,6 +10,7 @@ mod ebpf;
 mod fuzz;
 mod lint;
 mod metadata;
+mod portal;
 mod project;
 mod report;
 mod setup;
@@ -38,6 +39,7 @@ struct Cli {
 enum Verb {
     Setup(setup::Options),
     Ebpf(ebpf::Options),
+    Portal(portal::Options),
     Demo(demo::Options),
     Test(test::Options),
     Fuzz(fuzz::Options),
@@ -60,6 +62,7 @@ fn run(Cli { verbose, verb }: Cli) -> Result<()> {
     match verb {
         Verb::Setup(options) => setup::run(&options, &project),
         Verb::Ebpf(options) => ebpf::run(&options, &project),
+        Verb::Portal(options) => portal::run(&options, &project),
         Verb::Demo(options) => demo::run(&options, &project),
         Verb::Test(options) => test::run(&options, &project),
         Verb::Fuzz(options) => fuzz::run(&options, &project),

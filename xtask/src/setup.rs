@@ -61,7 +61,7 @@ pub(crate) struct Need {
 impl Need {
     pub(crate) fn demo() -> Self {
         Self {
-            packages: vec![&packages::COMPILERS, &packages::LAB, &packages::SPEECH, &packages::PHONES],
+            packages: vec![&packages::COMPILERS, &packages::PAGE, &packages::LAB, &packages::SPEECH, &packages::PHONES],
             pesq: false,
             rust_tools: false,
         }
@@ -71,10 +71,12 @@ impl Need {
         Self {
             packages: vec![
                 &packages::COMPILERS,
+                &packages::PAGE,
                 &packages::LAB,
                 &packages::SPEECH,
                 &packages::PHONES,
                 &packages::WITNESSES,
+                &packages::BROWSER,
             ],
             pesq: true,
             rust_tools: true,

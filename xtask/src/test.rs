@@ -10,6 +10,7 @@ use crate::command;
 use crate::ebpf;
 use crate::fuzz;
 use crate::lint;
+use crate::portal;
 use crate::project::{Project, find_program, is_root};
 use crate::report::{Outcome, Summary};
 use crate::setup;
@@ -40,6 +41,9 @@ pub(crate) fn run(options: &Options, project: &Project) -> Result<()> {
     let mut summary = Summary::new("test");
     if let Some(missing) = ebpf::build_if_possible(project)? {
         summary.not_run("XDP programs", missing);
+    }
+    if let Some(missing) = portal::build_if_possible(project)? {
+        summary.not_run("the portal's page", missing);
     }
     if !options.args.is_empty() {
         summary.step("programs", || programs(project));
@@ -73,7 +77,7 @@ fn tests(project: &Project, args: &[String]) -> Result<Outcome> {
     let leave_privileged_out = args.is_empty() && !is_root();
     let mut tests = project.cargo();
     if find_program("cargo-nextest").is_some() {
-        tests.args(["nextest", "run", "--workspace"]).args(args);
+        tests.args(["nextest", "run", "--workspace", "--no-fail-fast"]).args(args);
         if leave_privileged_out {
             tests.args(["--filterset", &format!("not test({PRIVILEGED})")]);
         }

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use crate::portal::PasswordHash;
+
 /// A user's place in [`Directory::users`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UserIndex(pub u32);
@@ -57,6 +59,8 @@ pub struct User {
     pub role: UserRole,
     /// Where it is.
     pub site: Option<String>,
+    /// What it signs in with; who has none cannot.
+    pub password: Option<PasswordHash>,
 }
 
 /// Users that have something in common.

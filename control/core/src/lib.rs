@@ -17,6 +17,7 @@ pub mod identity;
 pub mod monitor;
 pub mod names;
 pub mod permission;
+pub mod portal;
 pub mod reconcile;
 pub mod recording;
 pub mod sdp;

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt::Write as _, path::PathBuf};
 use serde_json::json;
 use undertone_control_core::{
     Config,
-    config::Sip,
+    config::{Portal, Sip},
     monitor::Monitoring,
     names::{Named as _, PathChoice},
     recording::Settings,
@@ -126,6 +126,7 @@ fn summary(config: &Config, args: &Args) -> String {
         ("control socket", config.control.socket.display().to_string()),
         ("call records", format!("{}, kept for {} days", config.storage.path.display(), config.storage.keep_days)),
         ("HTTP", config.http.map_or_else(|| "nobody answers".into(), |http| http.listen.to_string())),
+        ("portal", config.portal.as_ref().map_or_else(|| "there is no page".into(), |portal| shown(portal, config))),
         ("relays", format!("{} ({} copies)", config.relays.len(), copies(config))),
     ];
     rows.extend(config.sip.iter().flat_map(sip_rows));
@@ -135,6 +136,20 @@ fn summary(config: &Config, args: &Args) -> String {
         let _ = writeln!(text, "  {what:<16}{value}");
     }
     text
+}
+
+fn shown(portal: &Portal, config: &Config) -> String {
+    let certificate = match &portal.certificate {
+        Some(files) => files.chain.display().to_string(),
+        None => "one of our own making".into(),
+    };
+    format!("https://{}, certificate: {certificate}, {} users can sign in", portal.listen, who_sign_in(config))
+}
+
+/// How many users have a password.
+fn who_sign_in(config: &Config) -> usize {
+    let users = config.sip.iter().flat_map(|sip| sip.trunks.directory.users());
+    users.filter(|user| user.password.is_some()).count()
 }
 
 fn sip_rows(sip: &Sip) -> [(&'static str, String); 8] {
@@ -195,6 +210,11 @@ fn summary_json(config: &Config, names: &Names) -> serde_json::Value {
         "database": config.storage.path,
         "keep_days": config.storage.keep_days,
         "http": config.http.map(|http| http.listen),
+        "portal": config.portal.as_ref().map(|portal| json!({
+            "listen": portal.listen,
+            "certificate": portal.certificate.as_ref().map(|files| &files.chain),
+            "users": who_sign_in(config),
+        })),
         "relays": config.relays.len(),
         "copies": copies(config),
         "sip": config.sip.as_ref().map(|sip| json!({

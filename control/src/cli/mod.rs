@@ -11,6 +11,7 @@ mod drain;
 mod export;
 mod monitor;
 mod output;
+mod password;
 mod peers;
 mod recording;
 mod records;
@@ -30,6 +31,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use undertone_control_core::config::SOCKET_DEFAULT;
 
+pub(crate) use self::audit::csv as audit_csv;
 use self::client::Client;
 use crate::failure::Failure;
 
@@ -98,6 +100,7 @@ enum Command {
     Copy(copy::Command),
     Divert(divert::Args),
     Unload(unload::Args),
+    Password(password::Args),
 }
 
 /// Does what the command line says.
@@ -126,5 +129,6 @@ pub(crate) fn run() -> Result<(), Failure> {
         Command::Copy(command) => copy::run(&command, connect()?),
         Command::Divert(args) => divert::run(&args, connect()?),
         Command::Unload(args) => unload::run(&args, connect()),
+        Command::Password(args) => password::run(&args),
     }
 }

@@ -25,10 +25,10 @@ pub(super) fn start(daemon: &Rc<Daemon>, tasks: &mut JoinSet<()>) -> Result<(), 
     let Some(config) = daemon.config.borrow().http else { return Ok(()) };
     let news = News::new();
     if let Some(sip) = &*daemon.sip.borrow() {
-        sip.set_audience(news.clone());
+        sip.add_audience(news.clone());
     }
     if let Some(monitor) = &*daemon.monitor.borrow() {
-        monitor.set_audience(news.clone());
+        monitor.add_audience(news.clone());
     }
     if let Some(recorded) = &*daemon.recorded.borrow() {
         recorded.set_audience(news.clone());

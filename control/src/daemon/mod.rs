@@ -12,6 +12,7 @@ mod http;
 mod log;
 mod monitors;
 mod open;
+mod portal;
 mod privileges;
 mod record;
 mod recordings;
@@ -23,7 +24,7 @@ mod status;
 use std::{
     cell::{Cell, RefCell},
     path::PathBuf,
-    rc::Rc,
+    rc::{Rc, Weak},
     time::Instant,
 };
 
@@ -72,6 +73,8 @@ struct Daemon {
     recorded: RefCell<Option<Recorded>>,
     /// What is written down of them.
     storage: RefCell<Option<Rc<Storage>>>,
+    /// The supervisors' page, which has the daemon and not the other way round.
+    portal: RefCell<Weak<portal::Portal>>,
     started: Instant,
 }
 
@@ -110,6 +113,7 @@ impl Daemon {
             monitor: RefCell::default(),
             recorded: RefCell::default(),
             storage: RefCell::default(),
+            portal: RefCell::default(),
             started: Instant::now(),
         }
     }

@@ -9,6 +9,7 @@ use undertone_dataplane::{Dataplane, MixerOptions, Node, Options, Path as Packet
 use super::{path_choice, privileges};
 use crate::{
     failure::{Exit, Failure},
+    portal::Shown,
     sip::Identity,
 };
 
@@ -48,7 +49,8 @@ pub(crate) fn check_host(config: &Config) -> Result<(), Failure> {
         return Err(Failure::of_host(&problems));
     }
     let tls = config.sip.as_ref().and_then(|sip| sip.tls.as_ref());
-    tls.map_or(Ok(()), |tls| Identity::load(tls).map(drop))
+    tls.map_or(Ok(()), |tls| Identity::load(tls).map(drop))?;
+    config.portal.as_ref().map_or(Ok(()), Shown::check)
 }
 
 /// Whether packets pass through this process.

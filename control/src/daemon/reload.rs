@@ -62,6 +62,7 @@ impl Daemon {
             storage.set_keep(Keep::from(&new.storage));
         }
         *self.config.borrow_mut() = new;
+        self.tell_portal();
         let problems = self.problems.borrow();
         if problems.is_empty() {
             return Ok(did);

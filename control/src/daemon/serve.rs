@@ -19,7 +19,7 @@ use super::{
     Daemon,
     capture::Capture,
     door::Door,
-    http,
+    http, portal,
     service::{self, Watchdog},
 };
 use crate::{
@@ -45,6 +45,7 @@ pub(super) fn serve(daemon: &Rc<Daemon>, door: &Door) -> Result<(), Failure> {
         daemon.start_sip(&mut calls)?;
         daemon.start_audit().await;
         http::start(daemon, &mut calls)?;
+        portal::start(daemon, &mut calls)?;
         let listener = door.listen()?;
         // A task is looked at when it has something to do; what is waited for here, whenever any has.
         let turning = spawn_local(turn(Rc::clone(daemon), listener, signals));

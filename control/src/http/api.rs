@@ -1,6 +1,6 @@
 //! Paths, and what is answered at each.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use axum::{
     Json, Router,
@@ -20,6 +20,7 @@ use tokio::{
 use undertone_control_core::{audit::What, call::CallId};
 
 use super::{
+    Appliance,
     counts::Counts,
     desk::Desk,
     events::News,
@@ -47,7 +48,7 @@ const PATHS: &str = "there are /healthz, /readyz, /metrics, and below /api/v1: /
 /// What handlers have.
 #[derive(Clone, Debug)]
 pub(super) struct State {
-    pub(super) desk: Desk,
+    pub(super) desk: Desk<dyn Appliance>,
     pub(super) news: News,
     pub(super) counts: Arc<Counts>,
     pub(super) followers: Arc<Semaphore>,
@@ -55,7 +56,7 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(desk: Desk, news: News) -> Self {
+    pub(super) fn new(desk: Desk<dyn Appliance>, news: News) -> Self {
         let semaphore = |permits| Arc::new(Semaphore::new(permits));
         let (followers, readers) = (semaphore(FOLLOWERS_MAX), semaphore(READERS_MAX));
         Self { desk, news, counts: Arc::default(), followers, readers }
@@ -93,7 +94,7 @@ pub(super) fn router(state: State, is_loopback: bool) -> Router {
 }
 
 /// Does what takes long where it keeps no call waiting.
-pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
     spawn_blocking(work).await.map_err(|_| Problem::no_answer())
 }
 
@@ -105,19 +106,19 @@ async fn healthz(Asked(state): Asked<State>) -> Result<Json<Value>, Problem> {
 
 /// New calls are wanted.
 async fn readyz(Asked(state): Asked<State>) -> Result<Response, Problem> {
-    let reasons = state.desk.ask(|appliance| appliance.unready()).await?;
+    let reasons = state.desk.ask(Appliance::unready).await?;
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Ok((status, Json(json!({ "ready": reasons.is_empty(), "reasons": reasons }))).into_response())
 }
 
 async fn metrics(Asked(state): Asked<State>) -> Result<Response, Problem> {
-    let measures = state.desk.ask(|appliance| appliance.measures()).await?;
+    let measures = state.desk.ask(Appliance::measures).await?;
     let page = metrics::page(measures, state.counts.read()).map_err(|_| Problem::no_answer())?;
     Ok(([(CONTENT_TYPE, metrics::CONTENT_TYPE)], page).into_response())
 }
 
 async fn calls(Asked(state): Asked<State>) -> Result<Response, Problem> {
-    let calls = state.desk.ask(|appliance| appliance.calls()).await??;
+    let calls = state.desk.ask(Appliance::calls).await??;
     written(move || Ok(calls)).await
 }
 
@@ -135,11 +136,11 @@ async fn hang_up(Asked(state): Asked<State>, Path(id): Path<String>) -> Result<J
 }
 
 async fn peers(Asked(state): Asked<State>) -> Result<Json<Vec<PeerView>>, Problem> {
-    Ok(Json(state.desk.ask(|appliance| appliance.peers()).await??))
+    Ok(Json(state.desk.ask(Appliance::peers).await??))
 }
 
 async fn users(Asked(state): Asked<State>) -> Result<Json<Vec<UserView>>, Problem> {
-    Ok(Json(state.desk.ask(|appliance| appliance.users()).await??))
+    Ok(Json(state.desk.ask(Appliance::users).await??))
 }
 
 /// Which records: as `undertone records` takes them.
@@ -188,7 +189,7 @@ async fn records(
     };
     let Query(wanted) = wanted.map_err(wrong)?;
     let filter = wanted.filter()?;
-    let database = state.desk.ask(|appliance| appliance.database()).await??;
+    let database = state.desk.ask(Appliance::database).await??;
     let permit = state.reader().await?;
     written(move || {
         // Held until the work is done, whether or not somebody still waits for it.
@@ -202,7 +203,7 @@ async fn record(Asked(state): Asked<State>, Path(id): Path<String>) -> Result<Re
     let none = format!("there is no record of a call {id}");
     let none = Problem::new(StatusCode::NOT_FOUND, none, "/api/v1/records lists those that there are");
     let Ok(id) = id.parse::<CallId>() else { return Err(none) };
-    let database = state.desk.ask(|appliance| appliance.database()).await??;
+    let database = state.desk.ask(Appliance::database).await??;
     let permit = state.reader().await?;
     written(move || {
         let _permit = permit;
@@ -214,7 +215,7 @@ async fn record(Asked(state): Asked<State>, Path(id): Path<String>) -> Result<Re
 /// Which rows of the audit: as `undertone audit list` takes them.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WantedAudit {
+pub(crate) struct WantedAudit {
     since: Option<String>,
     until: Option<String>,
     who: Option<String>,
@@ -255,18 +256,22 @@ fn kind(what: String) -> Result<String, Problem> {
     if kinds.contains(&what.as_str()) { Ok(what) } else { Err(wrong()) }
 }
 
-async fn audit(
-    Asked(state): Asked<State>,
-    wanted: Result<Query<WantedAudit>, QueryRejection>,
-) -> Result<Response, Problem> {
-    let wrong = |rejection: QueryRejection| {
-        let way_out = "the parameters are since, until, who, user, extension, what, call, session, before and limit, each at most once";
-        Problem::new(StatusCode::BAD_REQUEST, rejection.body_text(), way_out)
-    };
-    let Query(wanted) = wanted.map_err(wrong)?;
-    let filter = wanted.filter()?;
-    let database = state.desk.ask(|appliance| appliance.database()).await??;
+/// What a request says of it.
+pub(crate) type AuditQuery = Result<Query<WantedAudit>, QueryRejection>;
+
+async fn audit(Asked(state): Asked<State>, wanted: AuditQuery) -> Result<Response, Problem> {
+    let database = state.desk.ask(Appliance::database).await??;
     let permit = state.reader().await?;
+    audit_rows(database, wanted, permit).await
+}
+
+/// The rows that are wanted. `permit` is held until they are read, whether or not somebody still waits for them.
+pub(crate) async fn audit_rows(
+    database: PathBuf,
+    wanted: AuditQuery,
+    permit: OwnedSemaphorePermit,
+) -> Result<Response, Problem> {
+    let filter = audit_filter(wanted)?;
     written(move || {
         let _permit = permit;
         Reader::open(&database)?.audit(filter).collect::<Result<Vec<_>, _>>().map_err(Problem::from)
@@ -274,9 +279,19 @@ async fn audit(
     .await
 }
 
+/// Which rows a request wants.
+pub(crate) fn audit_filter(wanted: AuditQuery) -> Result<AuditFilter, Problem> {
+    let wrong = |rejection: QueryRejection| {
+        let way_out = "the parameters are since, until, who, user, extension, what, call, session, before and limit, each at most once";
+        Problem::new(StatusCode::BAD_REQUEST, rejection.body_text(), way_out)
+    };
+    let Query(wanted) = wanted.map_err(wrong)?;
+    wanted.filter()
+}
+
 /// The end of the audit, to be kept elsewhere.
 async fn audit_head(Asked(state): Asked<State>) -> Result<Response, Problem> {
-    let database = state.desk.ask(|appliance| appliance.database()).await??;
+    let database = state.desk.ask(Appliance::database).await??;
     let permit = state.reader().await?;
     written(move || {
         let _permit = permit;

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Reads a body. `form` shows what one looks like.
 ///
 /// It has to say that it is JSON: a web page of others cannot make a browser say so without asking first.
-pub(super) async fn read<T: DeserializeOwned>(headers: &HeaderMap, body: Body, form: &str) -> Result<T, Problem> {
+pub(crate) async fn read<T: DeserializeOwned>(headers: &HeaderMap, body: Body, form: &str) -> Result<T, Problem> {
     let way_out = format!("send a JSON object like {form}, with Content-Type: application/json");
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();

@@ -155,9 +155,9 @@ impl monitor::Audience for News {
         }
     }
 
-    fn connected(&self, session: MonitorView) {
+    fn connected(&self, session: &MonitorView) {
         if self.has_followers() {
-            self.tell(What::MonitorUp { id: session.id.clone(), monitor: session });
+            self.tell(What::MonitorUp { id: session.id.clone(), monitor: session.clone() });
         }
     }
 }

@@ -62,7 +62,7 @@ pub(super) async fn events(
     let permit = permit.map_err(|_| Problem::busy(format!("{FOLLOWERS_MAX} clients follow events already")))?;
     // Nothing happens between the look at the calls and the first event: both are taken in one go.
     let news = state.news.clone();
-    let begin = move |appliance: &dyn Appliance| -> Result<_, Refusal> {
+    let begin = move |appliance: &(dyn Appliance + 'static)| -> Result<_, Refusal> {
         // A node that cannot monitor has no sessions.
         let (monitors, recordings) = (appliance.monitors(), appliance.recordings());
         let (monitors, recordings) = (monitors.unwrap_or_default(), recordings.unwrap_or_default());

@@ -28,12 +28,18 @@ use std::{
     rc::Rc,
 };
 
-use tokio::task::JoinSet;
+use tokio::{net::TcpListener, task::JoinSet};
 use undertone_core::mixer::Mode;
 
 pub(crate) use self::{
+    api::{AuditQuery, aside, audit_filter, audit_rows},
+    body::read as read_body,
+    counts::Counts,
+    desk::{Desk, attend},
     events::News,
     metrics::{CallsOfPeer, Measures, MonitorMeasures, PhaseCounts, RecordingMeasures, SipMeasures},
+    problem::Problem,
+    server::{Client, accept},
 };
 use crate::{
     failure::Failure,
@@ -102,14 +108,18 @@ pub(crate) fn start(
     news: News,
     tasks: &mut JoinSet<()>,
 ) -> Result<SocketAddr, Failure> {
-    let failed = |error| server::taken(listen, &error);
-    let listener = server::open(listen).map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
-    let (desk, questions) = desk::open();
+    let listener = self::listen(listen, "http.listen")?;
+    let address = listener.local_addr().map_err(|error| server::taken(listen, "http.listen", &error))?;
+    let (desk, questions) = Desk::open();
     let state = api::State::new(desk, news);
     let counts = state.counts.clone();
     let router = api::router(state, address.ip().is_loopback());
-    tasks.spawn_local(desk::attend(appliance, questions));
-    tasks.spawn_local(server::accept(listener, router, counts));
+    tasks.spawn_local(attend(appliance, questions));
+    tasks.spawn_local(accept(listener, None, router, counts));
     Ok(address)
+}
+
+/// Opens a listener at the address of a key of the configuration.
+pub(crate) fn listen(address: SocketAddr, key: &str) -> Result<TcpListener, Failure> {
+    server::open(address).map_err(|error| server::taken(address, key, &error))
 }

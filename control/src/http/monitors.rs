@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use undertone_core::mixer::Mode;
 
-use super::{api::State, body, problem::Problem, server::Client};
+use super::{Appliance, api::State, body, problem::Problem, server::Client};
 use crate::protocol::{MonitorSpec, MonitorView, named};
 
 /// What a session is to be like.
@@ -22,7 +22,7 @@ struct Change {
 }
 
 pub(super) async fn list(Asked(state): Asked<State>) -> Result<Json<Vec<MonitorView>>, Problem> {
-    Ok(Json(state.desk.ask(|appliance| appliance.monitors()).await??))
+    Ok(Json(state.desk.ask(Appliance::monitors).await??))
 }
 
 pub(super) async fn show(Asked(state): Asked<State>, Path(id): Path<String>) -> Result<Json<MonitorView>, Problem> {

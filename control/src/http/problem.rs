@@ -11,19 +11,19 @@ use crate::protocol::{Code, Refusal};
 
 /// Why a request is not served, and the way out.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     pub(super) status: StatusCode,
     error: String,
     way_out: String,
 }
 
 impl Problem {
-    pub(super) fn new(status: StatusCode, error: impl Into<String>, way_out: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, error: impl Into<String>, way_out: impl Into<String>) -> Self {
         Self { status, error: error.into(), way_out: way_out.into() }
     }
 
     /// The daemon's thread has not answered in time.
-    pub(super) fn no_answer() -> Self {
+    pub(crate) fn no_answer() -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "the daemon does not answer",
@@ -32,7 +32,7 @@ impl Problem {
     }
 
     /// So many are asking for the same that there is no room for one more.
-    pub(super) fn busy(error: impl Into<String>) -> Self {
+    pub(crate) fn busy(error: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, error, "try again in a moment")
     }
 }

@@ -8,11 +8,11 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use super::{api::State, body, problem::Problem, server::Client};
+use super::{Appliance, api::State, body, problem::Problem, server::Client};
 use crate::protocol::{RecordingSpec, RecordingView};
 
 pub(super) async fn list(Asked(state): Asked<State>) -> Result<Json<Vec<RecordingView>>, Problem> {
-    Ok(Json(state.desk.ask(|appliance| appliance.recordings()).await??))
+    Ok(Json(state.desk.ask(Appliance::recordings).await??))
 }
 
 pub(super) async fn show(Asked(state): Asked<State>, Path(call): Path<String>) -> Result<Json<RecordingView>, Problem> {

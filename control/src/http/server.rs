@@ -15,10 +15,12 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpSocket, TcpStream},
     task::JoinSet,
     time::{sleep, timeout},
 };
+use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
 use super::counts::Counts;
@@ -54,20 +56,20 @@ pub(super) fn open(listen: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Why an address cannot be listened at.
-pub(super) fn taken(listen: SocketAddr, error: &io::Error) -> Failure {
+pub(super) fn taken(listen: SocketAddr, key: &str, error: &io::Error) -> Failure {
     let way_out = match error.kind() {
         io::ErrorKind::AddrInUse => {
-            "another program has the port: `ss -lntp` says which; or set `http.listen` to another"
+            format!("another program has the port: `ss -lntp` says which; or set `{key}` to another")
         }
-        io::ErrorKind::AddrNotAvailable => "no interface has the address: put it on one, or correct `http.listen`",
-        io::ErrorKind::PermissionDenied => "run as root, or set `http.listen` to a port above 1023",
-        _ => "correct `http.listen`",
+        io::ErrorKind::AddrNotAvailable => format!("no interface has the address: put it on one, or correct `{key}`"),
+        io::ErrorKind::PermissionDenied => format!("run as root, or set `{key}` to a port above 1023"),
+        _ => format!("correct `{key}`"),
     };
     Failure::new(format!("cannot listen for HTTP at {listen}: {error}")).with_way_out(way_out)
 }
 
-/// Takes connections in, and serves them.
-pub(super) async fn accept(listener: TcpListener, router: Router, counts: Arc<Counts>) {
+/// Takes connections in, and serves them; by TLS where there is something to show.
+pub(crate) async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, router: Router, counts: Arc<Counts>) {
     let mut connections = JoinSet::new();
     loop {
         counts.connections.store(connections.len(), Relaxed);
@@ -75,7 +77,7 @@ pub(super) async fn accept(listener: TcpListener, router: Router, counts: Arc<Co
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, remote)) if connections.len() < CONNECTIONS_MAX => {
-                    connections.spawn_local(serve(stream, remote, router.clone()));
+                    connections.spawn_local(welcome(stream, remote, tls.clone(), router.clone()));
                 }
                 Ok((stream, _)) => {
                     counts.refused.fetch_add(1, Relaxed);
@@ -93,9 +95,20 @@ pub(super) async fn accept(listener: TcpListener, router: Router, counts: Arc<Co
 
 /// Where a request comes from.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Client(pub(super) IpAddr);
+pub(crate) struct Client(pub(crate) IpAddr);
 
-async fn serve(stream: TcpStream, remote: SocketAddr, router: Router) {
+async fn welcome(stream: TcpStream, remote: SocketAddr, tls: Option<TlsAcceptor>, router: Router) {
+    // What is written is a whole message.
+    let _ = stream.set_nodelay(true);
+    let Some(tls) = tls else { return serve(stream, remote, router).await };
+    match timeout(HEAD, tls.accept(stream)).await {
+        Ok(Ok(stream)) => serve(stream, remote, router).await,
+        Ok(Err(error)) => debug!(%remote, %error, "no TLS with a client"),
+        Err(_) => debug!(%remote, "a client has not finished its handshake in time"),
+    }
+}
+
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, remote: SocketAddr, router: Router) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(HEAD_BYTES_MAX).max_headers(HEADERS_MAX);
     let router = router.layer(Extension(Client(remote.ip().to_canonical())));

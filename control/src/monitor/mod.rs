@@ -19,13 +19,14 @@ use tokio::{
 use tracing::{error, info, warn};
 use undertone_control_core::{
     audit,
-    call::{CallId, Ports},
+    call::{Call, CallId, Media, Ports, Role},
     config,
+    element::Element,
     monitor::{
         Digit, Monitoring, SessionId,
         desk::{self, CallStream, Counters, Desk, Kept, NotCalled, Output, Saying, SessionView, Wish},
     },
-    permission::{Denial, LocalTime, Via},
+    permission::{Denial, LocalTime, Sound, Via},
     time::Nanos,
     ua::{self, Cause, Event, OwnNumber, UaId},
 };
@@ -66,7 +67,7 @@ pub(crate) trait Audience {
     fn written(&self, event: &audit::Event, session: Option<MonitorView>);
 
     /// A supervisor's phone is connected.
-    fn connected(&self, session: MonitorView);
+    fn connected(&self, session: &MonitorView);
 }
 
 struct Shared {
@@ -76,7 +77,7 @@ struct Shared {
     /// Copies of streams to the mixer, by the media port that the stream comes to.
     taps: RefCell<HashMap<SocketAddr, CopyId>>,
     announcements: RefCell<Announcements>,
-    audience: RefCell<Option<Box<dyn Audience>>>,
+    audience: RefCell<Vec<Box<dyn Audience>>>,
 }
 
 impl Monitor {
@@ -175,13 +176,24 @@ impl Monitor {
     }
 
     /// Tells somebody what happens from now on.
-    pub(crate) fn set_audience(&self, audience: impl Audience + 'static) {
-        *self.shared.audience.borrow_mut() = Some(Box::new(audience));
+    pub(crate) fn add_audience(&self, audience: impl Audience + 'static) {
+        self.shared.audience.borrow_mut().push(Box::new(audience));
     }
 
     /// Looks at the sessions that there are.
     pub(crate) fn look<T>(&self, look: impl FnOnce(&mut dyn Iterator<Item = SessionView<'_>>) -> T) -> T {
         look(&mut self.shared.desk.borrow().sessions())
+    }
+
+    /// Whether a call is one to or from an emergency number, and what the mixer can do with its sound.
+    pub(crate) fn facts<M: Media>(&self, call: &Call, element: &Element<M>) -> (bool, Sound) {
+        let facts = self.shared.desk.borrow().facts(call, Role::Callee, element);
+        (facts.is_emergency, facts.sound)
+    }
+
+    /// What is configured.
+    pub(crate) fn monitoring(&self) -> Monitoring {
+        self.shared.desk.borrow().monitoring().clone()
     }
 
     /// What was counted.
@@ -424,14 +436,16 @@ impl Monitor {
     }
 
     fn tell(&self, event: &audit::Event) {
-        if let Some(audience) = &*self.shared.audience.borrow() {
+        for audience in &*self.shared.audience.borrow() {
             audience.written(event, event.session.and_then(|id| self.view(id)));
         }
     }
 
     fn tell_connected(&self, id: SessionId) {
-        if let (Some(audience), Some(view)) = (&*self.shared.audience.borrow(), self.view(id)) {
-            audience.connected(view);
+        if let Some(view) = self.view(id) {
+            for audience in &*self.shared.audience.borrow() {
+                audience.connected(&view);
+            }
         }
     }
 

@@ -8,7 +8,7 @@ mod ledger;
 mod media;
 mod streams;
 mod switchboard;
-mod tls;
+pub(crate) mod tls;
 mod udp;
 
 use std::{
@@ -69,7 +69,7 @@ struct Shared {
     /// When it wants to be looked at, as far as its timer knows.
     armed: Cell<Nanos>,
     ledger: RefCell<Option<Box<dyn Ledger>>>,
-    audience: RefCell<Option<Box<dyn Audience>>>,
+    audience: RefCell<Vec<Box<dyn Audience>>>,
     switchboard: RefCell<Rc<dyn Switchboard>>,
     witnesses: RefCell<Vec<Rc<dyn Witness>>>,
 }
@@ -110,7 +110,7 @@ impl Sip {
         let identity = config.tls.as_ref().map(Identity::load).transpose()?;
         let datagrams = open_datagrams(&trunks)?;
         let listening = streams::open(&trunks)?;
-        let seed = seed()?;
+        let seed = random()?;
         let (addresses, first, last) = media;
         let ports = Ports::new(addresses, first, last);
         let element = Element::new(Arc::new(trunks), config.limits, DataplaneMedia(dataplane), ports, seed, now());
@@ -151,8 +151,8 @@ impl Sip {
     }
 
     /// Tells somebody what happens from now on.
-    pub(crate) fn set_audience(&self, audience: impl Audience + 'static) {
-        *self.shared.audience.borrow_mut() = Some(Box::new(audience));
+    pub(crate) fn add_audience(&self, audience: impl Audience + 'static) {
+        self.shared.audience.borrow_mut().push(Box::new(audience));
     }
 
     /// Gives the calls of our own to somebody from now on.
@@ -244,7 +244,7 @@ impl Sip {
             Event::Target(peer, target, true) => info!(peer = name(*peer), %target, "target answers again"),
             Event::Target(peer, target, false) => warn!(peer = name(*peer), %target, "target does not answer"),
         }
-        if let Some(audience) = &*self.shared.audience.borrow() {
+        for audience in &*self.shared.audience.borrow() {
             audience.happened(self, event);
         }
     }
@@ -255,7 +255,7 @@ impl Sip {
         if let Some(ledger) = self.shared.ledger.borrow_mut().as_mut() {
             ledger.ended(record, at);
         }
-        if let Some(audience) = &*self.shared.audience.borrow() {
+        for audience in &*self.shared.audience.borrow() {
             audience.ended(record, at);
         }
         self.call_changed(record.id);
@@ -362,10 +362,10 @@ fn taken(address: SocketAddr, error: &io::Error) -> Failure {
 }
 
 /// Randomness of the system's.
-fn seed() -> Result<[u8; 32], Failure> {
-    let mut seed = [0; 32];
+pub(crate) fn random<const BYTES: usize>() -> Result<[u8; BYTES], Failure> {
+    let mut random = [0; BYTES];
     std::fs::File::open("/dev/urandom")
-        .and_then(|mut file| io::Read::read_exact(&mut file, &mut seed))
+        .and_then(|mut file| io::Read::read_exact(&mut file, &mut random))
         .map_err(|error| Failure::new(format!("cannot read /dev/urandom: {error}")))?;
-    Ok(seed)
+    Ok(random)
 }

@@ -6,7 +6,7 @@ use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{
     TlsAcceptor, TlsConnector, client,
     rustls::{
-        ClientConfig, RootCertStore, ServerConfig,
+        self, ClientConfig, RootCertStore, ServerConfig,
         crypto::{CryptoProvider, ring},
         pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
     },
@@ -29,24 +29,12 @@ pub(crate) struct Identity {
 impl Identity {
     /// Reads the files that the configuration names.
     pub(crate) fn load(config: &Tls) -> Result<Self, Failure> {
-        let chain = certificates(&config.certificate, "sip.tls.certificate")?;
-        let key = PrivateKeyDer::from_pem_file(&config.key).map_err(|error| {
-            unusable("private key", &config.key, &error).with_way_out(
-                "`sip.tls.key` names a PEM file that the daemon's user can read, with the key unencrypted",
-            )
-        })?;
+        let keys = ["sip.tls.certificate", "sip.tls.key"];
+        let (chain, key) = pair(&config.certificate, &config.key, keys)?;
         let roots = roots(config.trust.as_deref())?;
-        let mismatch = |error: tokio_rustls::rustls::Error| {
-            let files = format!("{} and {}", config.certificate.display(), config.key.display());
-            Failure::new(format!("{files} cannot be used for TLS: {error}")).with_way_out(
-                "`sip.tls.key` is the key of the first certificate in `sip.tls.certificate`; those that lead to its root follow",
-            )
-        };
+        let mismatch = |error| mismatch(&config.certificate, &config.key, keys, &error);
         let provider: Arc<CryptoProvider> = ring::default_provider().into();
-        let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain.clone(), key.clone_key()))
-            .map_err(mismatch)?;
+        let server = server(&provider, chain.clone(), key.clone_key()).map_err(mismatch)?;
         // Peers that want to see a certificate of ours are shown it.
         let client = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -73,6 +61,44 @@ impl Identity {
         };
         timeout(HANDSHAKE, self.connector.connect(name, stream)).await?
     }
+}
+
+/// What accepts connections over TLS by a certificate's chain and key, which the configuration has by these keys.
+pub(crate) fn acceptor(chain: &Path, key: &Path, keys: [&str; 2]) -> Result<TlsAcceptor, Failure> {
+    let (certificates, private) = pair(chain, key, keys)?;
+    let server = server(&ring::default_provider().into(), certificates, private);
+    Ok(Arc::new(server.map_err(|error| mismatch(chain, key, keys, &error))?).into())
+}
+
+fn server(
+    provider: &Arc<CryptoProvider>,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<ServerConfig, rustls::Error> {
+    ServerConfig::builder_with_provider(Arc::clone(provider))
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+}
+
+/// A certificate, those that lead to its root, and its key.
+fn pair(
+    chain: &Path,
+    key: &Path,
+    [chain_key, key_key]: [&str; 2],
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), Failure> {
+    let certificates = certificates(chain, chain_key)?;
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| {
+        let way_out = format!("`{key_key}` names a PEM file that the daemon's user can read, with the key unencrypted");
+        unusable("private key", key, &error).with_way_out(way_out)
+    })?;
+    Ok((certificates, private))
+}
+
+fn mismatch(chain: &Path, key: &Path, [chain_key, key_key]: [&str; 2], error: &rustls::Error) -> Failure {
+    let files = format!("{} and {}", chain.display(), key.display());
+    Failure::new(format!("{files} cannot be used for TLS: {error}")).with_way_out(format!(
+        "`{key_key}` is the key of the first certificate in `{chain_key}`; those that lead to its root follow"
+    ))
 }
 
 /// Whom we believe that a peer is who its certificate says.

@@ -29,6 +29,7 @@ use undertone_control_core::{
     call::{CallId, Record},
     config,
     monitor::SessionId,
+    portal::SignInId,
 };
 
 #[cfg(test)]
@@ -119,6 +120,16 @@ impl Storage {
         self.queue.push(Entry::ForgetRecording(id));
     }
 
+    /// Keeps a sign-in, in place of what it was earlier. Never waits.
+    pub(crate) fn keep_sign_in(&self, id: SignInId, json: String) {
+        self.queue.push(Entry::KeepSignIn(id, json));
+    }
+
+    /// Forgets a sign-in. Never waits.
+    pub(crate) fn forget_sign_in(&self, id: SignInId) {
+        self.queue.push(Entry::ForgetSignIn(id));
+    }
+
     /// Writes a row of the audit, of something that happened at a time. Never waits: when there is no room for it, it is
     /// not taken, and what it would say is not to be done. What was taken is written, however long that takes; what still
     /// is not when the storage is closed goes to the log, in full.
@@ -166,6 +177,11 @@ impl Storage {
     /// The states of the monitor sessions that were up when the database was last written.
     pub(crate) fn kept_sessions(&self) -> Result<Vec<String>, StorageError> {
         self.reader()?.kept_sessions()
+    }
+
+    /// The sign-ins that there were when the database was last written.
+    pub(crate) fn kept_sign_ins(&self) -> Result<Vec<String>, StorageError> {
+        self.reader()?.kept_sign_ins()
     }
 
     /// The calls that were recorded when the database was last written, with the states of their recordings.

@@ -13,6 +13,7 @@ use undertone_control_core::{
     audit::Event,
     call::{CallId, Record},
     monitor::SessionId,
+    portal::SignInId,
 };
 
 use super::{
@@ -54,6 +55,10 @@ pub(super) enum Entry {
     KeepRecording(CallId, String),
     /// A call whose recording is over.
     ForgetRecording(CallId),
+    /// Somebody who is signed in.
+    KeepSignIn(SignInId, String),
+    /// A sign-in that is over.
+    ForgetSignIn(SignInId),
 }
 
 /// What the callers of the storage and its thread have in common.
@@ -125,7 +130,10 @@ impl Queue {
 
     /// Adds an entry, or drops and counts it.
     pub(super) fn push(&self, entry: Entry) {
-        let only_forgets = matches!(entry, Entry::Forget(_) | Entry::ForgetSession(_) | Entry::ForgetRecording(_));
+        let only_forgets = matches!(
+            entry,
+            Entry::Forget(_) | Entry::ForgetSession(_) | Entry::ForgetRecording(_) | Entry::ForgetSignIn(_)
+        );
         let room = if only_forgets { ENTRIES_MAX + FORGETTING_MAX } else { ENTRIES_MAX };
         let mut waiting = self.waiting.lock();
         if waiting.entries.len() + waiting.taken >= room {

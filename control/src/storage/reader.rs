@@ -82,8 +82,17 @@ impl Reader {
 
     /// The states of the monitor sessions that were up.
     pub(crate) fn kept_sessions(&self) -> Result<Vec<String>, StorageError> {
+        self.states(KEPT_SESSIONS)
+    }
+
+    /// The sign-ins that there were.
+    pub(crate) fn kept_sign_ins(&self) -> Result<Vec<String>, StorageError> {
+        self.states(KEPT_SIGN_INS)
+    }
+
+    fn states(&self, sql: &str) -> Result<Vec<String>, StorageError> {
         self.query(|connection| {
-            let mut statement = connection.prepare_cached(KEPT_SESSIONS)?;
+            let mut statement = connection.prepare_cached(sql)?;
             statement.query_map([], |row| row.get(0))?.collect()
         })
     }
@@ -166,15 +175,16 @@ fn with_streams(connection: &Connection, call: PastCall) -> rusqlite::Result<Pas
 }
 
 /// All that is ever asked of a reading connection.
-pub(super) fn statements() -> [String; 7] {
-    let kept = [KEPT, KEPT_SESSIONS, KEPT_RECORDINGS].map(str::to_owned);
-    let [calls, sessions, recordings] = kept;
-    [page_sql(), page_by_number_sql(), call_sql(), streams_sql(), calls, sessions, recordings]
+pub(super) fn statements() -> [String; 8] {
+    let kept = [KEPT, KEPT_SESSIONS, KEPT_RECORDINGS, KEPT_SIGN_INS].map(str::to_owned);
+    let [calls, sessions, recordings, sign_ins] = kept;
+    [page_sql(), page_by_number_sql(), call_sql(), streams_sql(), calls, sessions, recordings, sign_ins]
 }
 
 const KEPT: &str = "SELECT id, state FROM live_calls ORDER BY id";
 const KEPT_RECORDINGS: &str = "SELECT id, state FROM live_recordings ORDER BY id";
 const KEPT_SESSIONS: &str = "SELECT state FROM live_sessions ORDER BY id";
+const KEPT_SIGN_INS: &str = "SELECT state FROM sign_ins ORDER BY id";
 /// What a page has, numbers left aside, in its order.
 const IN_PAGE: &str = "\
     began_at >= :since AND (began_at, id) < (:below_time, :below_id) \

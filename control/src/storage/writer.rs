@@ -56,6 +56,8 @@ const KEEP_SESSION: &str = "INSERT OR REPLACE INTO live_sessions (id, state, upd
 const FORGET_SESSION: &str = "DELETE FROM live_sessions WHERE id = ?1";
 const KEEP_RECORDING: &str = "INSERT OR REPLACE INTO live_recordings (id, state, updated_at) VALUES (?1, ?2, ?3)";
 const FORGET_RECORDING: &str = "DELETE FROM live_recordings WHERE id = ?1";
+const KEEP_SIGN_IN: &str = "INSERT OR REPLACE INTO sign_ins (id, state, updated_at) VALUES (?1, ?2, ?3)";
+const FORGET_SIGN_IN: &str = "DELETE FROM sign_ins WHERE id = ?1";
 const CLEAN: &str = "\
     DELETE FROM calls WHERE rowid IN (SELECT rowid FROM calls WHERE began_at < ?1 ORDER BY began_at LIMIT ?2)";
 
@@ -272,6 +274,10 @@ fn write_one(transaction: &Transaction<'_>, entry: &Entry, now: i64) -> rusqlite
             transaction.prepare_cached(KEEP_RECORDING)?.execute((id.to_string(), json, now)).map(drop)
         }
         Entry::ForgetRecording(id) => transaction.prepare_cached(FORGET_RECORDING)?.execute([id.to_string()]).map(drop),
+        Entry::KeepSignIn(id, json) => {
+            transaction.prepare_cached(KEEP_SIGN_IN)?.execute((id.as_str(), json, now)).map(drop)
+        }
+        Entry::ForgetSignIn(id) => transaction.prepare_cached(FORGET_SIGN_IN)?.execute([id.as_str()]).map(drop),
     }
 }
 
@@ -342,6 +348,7 @@ impl Entry {
             Self::Keep(id, _) | Self::Forget(id) => id.to_string(),
             Self::KeepSession(id, _) | Self::ForgetSession(id) => id.to_string(),
             Self::KeepRecording(id, _) | Self::ForgetRecording(id) => id.to_string(),
+            Self::KeepSignIn(id, _) | Self::ForgetSignIn(id) => id.as_str().to_owned(),
         }
     }
 }

@@ -49,6 +49,7 @@ fn package_of(program: &str) -> &str {
         "baresip" => "baresip-core",
         "sipp" => "sip-tester",
         "dnsmasq" => "dnsmasq-base",
+        "chromedriver" => "chromium-driver",
         other => other,
     }
 }

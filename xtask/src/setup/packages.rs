@@ -46,6 +46,14 @@ pub(super) const SPEECH: Group = Group {
 pub(super) const PHONES: Group =
     Group { why: "telephones that speak", packages: &[package("baresip-core", "baresip")] };
 
+pub(super) const PAGE: Group =
+    Group { why: "build the supervisors' page", packages: &[package("nodejs", "node"), package("npm", "npm")] };
+
+pub(super) const BROWSER: Group = Group {
+    why: "a browser that looks at the supervisors' page, for tests",
+    packages: &[package("chromium", "chromium"), package("chromium-driver", "chromedriver")],
+};
+
 pub(super) const WITNESSES: Group = Group {
     why: "a call generator, certificates, a DNS server and a second opinion on every packet, for tests",
     packages: &[

@@ -67,6 +67,12 @@ pub enum What {
     RecordingFailed,
     /// A call is not recorded that was to be.
     RecordingRefused,
+    /// Somebody has signed in at the portal.
+    SignedIn,
+    /// Somebody did not know the password.
+    SignInRefused,
+    /// Somebody is not signed in any more.
+    SignedOut,
     /// Another configuration holds.
     ConfigurationChanged,
     /// The daemon has begun to write.
@@ -121,7 +127,7 @@ impl By {
 
 impl What {
     /// Everything that can happen.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::SessionStarted,
         Self::ModeChanged,
         Self::CallChanged,
@@ -133,6 +139,9 @@ impl What {
         Self::RecordingEnded,
         Self::RecordingFailed,
         Self::RecordingRefused,
+        Self::SignedIn,
+        Self::SignInRefused,
+        Self::SignedOut,
         Self::ConfigurationChanged,
         Self::DaemonStarted,
         Self::RowsRemoved,
@@ -152,6 +161,9 @@ impl What {
             Self::RecordingEnded => "recording-ended",
             Self::RecordingFailed => "recording-failed",
             Self::RecordingRefused => "recording-refused",
+            Self::SignedIn => "signed-in",
+            Self::SignInRefused => "sign-in-refused",
+            Self::SignedOut => "signed-out",
             Self::ConfigurationChanged => "configuration-changed",
             Self::DaemonStarted => "daemon-started",
             Self::RowsRemoved => "rows-removed",

@@ -24,7 +24,7 @@ impl Http {
 }
 
 /// An address and a port to listen at; the unspecified address is all that there are.
-fn address(value: &DeValue<'_>) -> Result<SocketAddr, Wrong> {
+pub(super) fn address(value: &DeValue<'_>) -> Result<SocketAddr, Wrong> {
     let is_one = |address: &SocketAddr| {
         let ip = address.ip();
         address.port() != 0 && !ip.is_multicast() && ip != IpAddr::V4(Ipv4Addr::BROADCAST)

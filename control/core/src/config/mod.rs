@@ -6,6 +6,7 @@ mod document;
 mod error;
 mod http;
 mod media;
+mod portal;
 mod relay;
 mod section;
 mod sip;
@@ -26,6 +27,7 @@ use self::{document::Document, section::Section};
 pub use self::{
     error::{ConfigError, Problem},
     http::Http,
+    portal::{Certificate, Portal},
     relay::rtcp_of,
     sip::{Sip, Tls},
     storage::{DATABASE_DEFAULT, Storage},
@@ -50,6 +52,8 @@ pub struct Config {
     pub storage: Storage,
     /// `[http]`; `None` does without HTTP.
     pub http: Option<Http>,
+    /// `[portal]`; `None` does without the page.
+    pub portal: Option<Portal>,
     /// `[[relay]]`, with the RTCP relays that belong to them.
     pub relays: Vec<StaticRelay>,
     lines: BTreeMap<String, usize>,
@@ -152,6 +156,8 @@ impl Config {
         let certificate = |config: &Self| tls(config).map(|tls| tls.certificate);
         let key = |config: &Self| tls(config).map(|tls| tls.key);
         let trust = |config: &Self| tls(config).map(|tls| tls.trust);
+        let portal = |config: &Self| config.portal.as_ref().map(|portal| portal.listen);
+        let shown = |config: &Self| config.portal.as_ref().and_then(|portal| portal.certificate.clone());
         let fixed = [
             ("media.addresses", new.addresses == old.addresses),
             ("media.ports", new.ports == old.ports),
@@ -170,6 +176,8 @@ impl Config {
             ("control.socket", self.control == running.control),
             ("storage.path", self.storage.path == running.storage.path),
             ("http.listen", self.http == running.http),
+            ("portal.listen", portal(self) == portal(running)),
+            ("portal.certificate", shown(self) == shown(running)),
         ];
         let changed = fixed.into_iter().filter(|(_, same)| !same);
         changed
@@ -191,11 +199,12 @@ fn read(document: &Document<'_>) -> Option<Config> {
     let control = Control::read(root.section("control"));
     let storage = Storage::read(root.section("storage"));
     let http = Http::read(root.section("http"));
+    let portal = Portal::read(&root);
     let sip = sip::read(&root, media.as_ref());
     let relays = relay::read(&root.sections("relay"), media.as_ref());
     root.finish();
     let lines = BTreeMap::new();
-    Some(Config { media: media?, control: control?, sip, storage: storage?, http, relays, lines })
+    Some(Config { media: media?, control: control?, sip, storage: storage?, http, portal, relays, lines })
 }
 
 impl Control {

@@ -194,7 +194,7 @@ fn the_other_sections_are_read_as_strictly() {
         ("[controls]\nsocket = 1", "line 5, `controls`: there is no such key; did you mean `control`?"),
         (
             "[log]",
-            "line 5, `log`: there is no such key; known here: media, control, storage, http, sip, peer, group, route, did, user, user-group, queue, monitoring, recording, relay",
+            "line 5, `log`: there is no such key; known here: media, control, storage, http, portal, sip, peer, group, route, did, user, user-group, queue, monitoring, recording, relay",
         ),
         (
             "[relay]\na = 1",

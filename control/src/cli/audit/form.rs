@@ -59,7 +59,7 @@ fn person(user: &str, extension: &str, address: &str) -> String {
 const COLUMNS: usize = FIELDS.len() + 2;
 
 /// Writes comma-separated values.
-pub(super) fn csv(rows: impl Iterator<Item = Result<Row, StorageError>>, out: impl Write) -> Result<(), Failure> {
+pub(crate) fn csv(rows: impl Iterator<Item = Result<Row, StorageError>>, out: impl Write) -> Result<(), Failure> {
     let mut headings = ["number"; COLUMNS];
     headings[1..COLUMNS - 1].copy_from_slice(&FIELDS);
     headings[COLUMNS - 1] = "hash";

@@ -9,6 +9,7 @@ use clap::{ValueEnum, builder::PossibleValuesParser};
 use jiff::Timestamp;
 use undertone_control_core::audit::What;
 
+pub(crate) use self::form::csv;
 use super::{export, output::print_json, run::CONFIG_DEFAULT};
 use crate::{
     daemon::read_config,
@@ -202,7 +203,7 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
             let reader = which.database.open()?;
             let rows = reader.audit(which.filter(true, None));
             match format {
-                Format::Csv => form::csv(rows, stdout().lock()),
+                Format::Csv => csv(rows, stdout().lock()),
                 Format::Jsonl => export::jsonl(rows, stdout().lock()),
             }
         }

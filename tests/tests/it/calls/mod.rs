@@ -13,6 +13,7 @@ mod monitor;
 mod names;
 mod own;
 mod peer;
+mod portal;
 mod quality;
 mod recording;
 mod restarts;

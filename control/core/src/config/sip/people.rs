@@ -9,6 +9,7 @@ use super::{names, values};
 use crate::{
     config::{document::Placed, section::Section, values as plain},
     directory::{Bearer, Directory, Queue, User, UserGroup, UserIndex, UserRole},
+    portal::PasswordHash,
 };
 
 /// Users of a node, and groups and queues of each kind.
@@ -52,6 +53,17 @@ struct People {
     compared: Cell<usize>,
 }
 
+/// What a user signs in with. What stands there is never shown: it may be a password.
+fn password(section: &Section<'_>) -> Option<PasswordHash> {
+    let text = section.optional("password", |value| Ok(value.as_str().unwrap_or_default().to_owned()))?;
+    let hash = PasswordHash::parse(&text.value);
+    if hash.is_none() {
+        let way_out = "write what `undertone password` prints";
+        section.complain(&text.place, "this is no hash of a password by argon2id", way_out);
+    }
+    hash
+}
+
 const fn what(bearer: Bearer) -> &'static str {
     match bearer {
         Bearer::User(_) => "a user",
@@ -70,8 +82,9 @@ impl People {
         let display_name = section.optional("display-name", values::label).map(|label| label.value);
         let role = section.or_default("role", plain::named::<UserRole>, UserRole::User).unwrap_or_default();
         let site = section.optional("site", values::name).map(|site| site.value);
+        let password = password(section);
         section.finish();
-        User { name, extensions, display_name, role, site }
+        User { name, extensions, display_name, role, site, password }
     }
 
     fn group(&mut self, section: &Section<'_>, at: u32) -> UserGroup {

@@ -249,6 +249,16 @@ impl Desk {
         }
     }
 
+    /// What is known of a call whose party `agent` is to be monitored.
+    pub fn facts<'c, M: Media>(&self, call: &'c Call, agent: Role, element: &Element<M>) -> Facts<'c> {
+        Facts::of(call, agent, &self.monitoring, view::sound(call, element.media()))
+    }
+
+    /// What is configured.
+    pub fn monitoring(&self) -> &Monitoring {
+        &self.monitoring
+    }
+
     #[expect(clippy::too_many_arguments, reason = "what a question is made of")]
     fn decide<M: Media>(
         &self,
@@ -260,8 +270,7 @@ impl Desk {
         now: LocalTime,
         element: &Element<M>,
     ) -> Result<Grant, Denial> {
-        let facts =
-            call.map(|(call, agent)| Facts::of(call, agent, &self.monitoring, view::sound(call, element.media())));
+        let facts = call.map(|(call, agent)| self.facts(call, agent, element));
         let supervisor =
             if by.user.is_empty() { Supervisor::Extension(&by.extension) } else { Supervisor::User(&by.user) };
         let question = Question { supervisor, via: by.via, side, target, mode, call: facts, now };

@@ -74,7 +74,7 @@ pub(super) struct Floor {
     pub(super) agent: Phone,
     pub(super) caller: Phone,
     pub(super) supervisor: Phone,
-    exchange: Exchange,
+    pub(super) exchange: Exchange,
 }
 
 /// Somebody of whom it is known what they hear.
@@ -106,7 +106,7 @@ impl Floor {
     }
 
     /// By a plan that says who may monitor.
-    fn of(plan: Plan) -> Result<Self> {
+    pub(super) fn of(plan: Plan) -> Result<Self> {
         Self::on(plan, [Codec::Pcmu; 2], TONES.map(|(_, hz)| tone(hz, TONE)))
     }
 
@@ -163,7 +163,7 @@ impl Floor {
     }
 
     /// Everybody hears whom the table says, and nobody else.
-    fn assert_heard(&self, mode: Option<Mode>) -> Result<()> {
+    pub(super) fn assert_heard(&self, mode: Option<Mode>) -> Result<()> {
         assert_heard(mode, [&self.agent, &self.caller, &self.supervisor])
     }
 

@@ -102,6 +102,7 @@ fn the_example_has_everybody_in_it() {
         display_name: Some("Ann Miller".into()),
         role: UserRole::CallCenterSupervisor,
         site: Some("berlin".into()),
+        ..User::default()
     };
     let bob = User { name: "bob".into(), extensions: vec!["204".into()], ..User::default() };
     assert_eq!(directory.users(), [ann, bob]);
