@@ -16,6 +16,10 @@ use crate::setup;
 /// Installs what is missing and builds everything first. Without root the lab runs over `io_uring` only.
 #[derive(Args)]
 pub(crate) struct Options {
+    /// Leave a call running with the supervisors' page to try in a browser, until Ctrl-C.
+    #[arg(long)]
+    portal: bool,
+
     /// Passed on to the demo; `-- --help` shows what it knows.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<String>,
@@ -34,6 +38,6 @@ pub(crate) fn run(options: &Options, project: &Project) -> Result<()> {
     project.build_release()?;
     // In place of this process, so that Ctrl-C and the exit status are the demo's own.
     let demo = project.release_binary("undertone-demo");
-    let not_started = Command::new(&demo).args(&options.args).exec();
+    let not_started = Command::new(&demo).args(options.portal.then_some("--portal")).args(&options.args).exec();
     Err(Error::new(not_started).context(format!("cannot start {}", demo.display())))
 }

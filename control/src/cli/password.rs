@@ -12,7 +12,7 @@ use crate::{
 /// Make the hash of a password, for a user to sign in with at the portal.
 ///
 /// Asks for the password, twice, or reads it as a line of the standard input where that is no terminal. Prints what to write for
-/// `password` in the [[user]] section of the configuration; `undertone reload` has it hold. Who is signed in as that user has to
+/// `password` in the section of a user of the configuration; `undertone reload` has it hold. Who is signed in as that user has to
 /// sign in again then.
 #[derive(Debug, ClapArgs)]
 pub(super) struct Args {}

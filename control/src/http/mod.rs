@@ -1,7 +1,7 @@
 //! HTTP for machines: health, metrics, calls, peers, records, and a WebSocket of events.
 //!
 //! Handlers have to be `Send`, and what they ask about lives on the daemon's one thread. They leave a question at the
-//! [`Desk`](desk::Desk), and that thread puts it to the [`Appliance`] between two messages. [`News`] goes the other way: who
+//! [`Desk`], and that thread puts it to the [`Appliance`] between two messages. [`News`] goes the other way: who
 //! follows it gets a text per event, and who does not keep up is let go.
 //!
 //! Nothing here asks who somebody is. The configuration says who can reach the address; [`guard`] keeps out web pages of

@@ -75,6 +75,22 @@ fn without_privilege_a_call_is_monitored_over_sockets_and_that_is_said() -> Resu
 }
 
 #[test]
+fn the_portal_is_there_until_an_interrupt() -> Result<()> {
+    undertone()?;
+    let mut command = Command::new(DEMO);
+    command.arg("--portal");
+    let mut demo = Process::spawn("the demo", command)?;
+    let line = demo.wait_for_line("The portal is at https://", TIMEOUT)?;
+    let at = line.split("https://").nth(1).and_then(|rest| rest.split(',').next()).unwrap_or_default().to_owned();
+    demo.wait_for_line("Sign in with the password", TIMEOUT)?;
+    assert!(std::net::TcpStream::connect(&at).is_ok(), "{at}");
+    demo.signal(nix::sys::signal::Signal::SIGINT)?;
+    assert_eq!(demo.wait(TIMEOUT)?.code(), Some(0));
+    assert!(std::net::TcpStream::connect(&at).is_err(), "{at}");
+    Ok(())
+}
+
+#[test]
 fn xdp_without_privilege_is_refused_with_the_way_out() -> Result<()> {
     let mut command = unprivileged();
     let directory = tempfile::tempdir().expect("a directory can be made");

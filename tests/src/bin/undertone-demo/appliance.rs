@@ -1,6 +1,12 @@
 //! The appliance: `undertone run`, and the commands that an operator speaks with it.
 
-use std::{fs, path::PathBuf, process::Command, time::Duration};
+use std::{
+    fs,
+    io::Write as _,
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
@@ -8,7 +14,13 @@ use tempfile::TempDir;
 use undertone_core::mixer::Person;
 use undertone_tests::lab::{Process, wait_for};
 
-use super::{arguments::Path, configuration, interrupt::heeding, network::Network, report::tell};
+use super::{
+    arguments::Path,
+    configuration::{self, Cast},
+    interrupt::heeding,
+    network::Network,
+    report::tell,
+};
 
 /// Long enough for the kernel to verify the programs, on a slow machine.
 const START: Duration = Duration::from_secs(30);
@@ -35,15 +47,12 @@ pub(crate) struct Measured {
 
 impl Appliance {
     /// Starts the daemon with a configuration, which is shown.
-    pub(crate) fn start(network: &Network, path: Path) -> Result<Self> {
-        let program = std::env::current_exe()?.with_file_name("undertone");
-        if !program.exists() {
-            bail!("{} is not there: `cargo build --release --bin undertone` makes it", program.display());
-        }
+    pub(crate) fn start(network: &Network, path: Path, cast: &Cast) -> Result<Self> {
+        let program = program()?;
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("undertone.toml");
         let config = file.display().to_string();
-        let text = configuration::write(network, path, folder.path());
+        let text = configuration::write(network, path, folder.path(), cast);
         fs::write(&file, &text)?;
         tell(&format!("$ cat {config}"), &text);
         tell(&format!("$ undertone run --config {config}"), "");
@@ -74,6 +83,11 @@ impl Appliance {
             calls.as_array()?.iter().find(is_up).cloned()
         })?;
         call["id"].as_str().map(str::to_owned).with_context(|| format!("a call without an id: {call}"))
+    }
+
+    /// Whether there are calls.
+    pub(crate) fn has_calls(&self) -> Result<bool> {
+        Ok(self.ask(&["calls"])?.as_array().is_some_and(|calls| !calls.is_empty()))
     }
 
     /// The path of an interface, as configuration and metrics name it.
@@ -154,6 +168,30 @@ impl Measured {
         };
         read().with_context(|| format!("no stream of a record: {stream}"))
     }
+}
+
+/// The program, beside this one.
+fn program() -> Result<PathBuf> {
+    let program = std::env::current_exe()?.with_file_name("undertone");
+    if !program.exists() {
+        bail!("{} is not there: `cargo build --release --bin undertone` makes it", program.display());
+    }
+    Ok(program)
+}
+
+/// What stands in the configuration for a password.
+pub(crate) fn hash(password: &str) -> Result<String> {
+    let mut command = Command::new(program()?);
+    command.arg("password").stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().context("cannot make the hash of a password")?;
+    if let Some(mut input) = child.stdin.take() {
+        writeln!(input, "{password}")?;
+    }
+    let output = child.wait_with_output()?;
+    if !output.status.success() {
+        bail!("`undertone password` failed");
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// What a person is in calls and records.

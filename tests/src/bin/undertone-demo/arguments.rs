@@ -20,6 +20,12 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR", default_value = "target/demo")]
     pub(crate) out: PathBuf,
 
+    /// Leave a call running instead, with the supervisors' page to try in a browser, until Ctrl-C.
+    ///
+    /// All of it is on the loopback interface. The page's address, and who can sign in, are told.
+    #[arg(long, conflicts_with_all = ["path", "json"])]
+    pub(crate) portal: bool,
+
     /// Write what was measured as JSON too.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,

@@ -9,6 +9,14 @@ use super::{arguments, network::Network, script::PEOPLE};
 /// The port for SIP, of the appliance and of telephones (RFC 3261, section 19.1.2).
 pub(crate) const SIP_PORT: u16 = 5060;
 
+/// Who there is beside telephones.
+pub(crate) struct Cast {
+    /// Routes that are looked at first.
+    pub(crate) routes: String,
+    /// Users, and what they may.
+    pub(crate) people: String,
+}
+
 /// Sam, who is called, and Ann, who may monitor Sam.
 const MONITORING: &str = r#"
 [[user]]
@@ -25,9 +33,15 @@ who = { users = ["ann"] }
 whom = { users = ["sam"] }
 "#;
 
+impl Default for Cast {
+    fn default() -> Self {
+        Self { routes: String::new(), people: MONITORING.into() }
+    }
+}
+
 /// A configuration for a carrier, a PBX with the agent, and the supervisor's telephone, in TOML. What the daemon writes
 /// goes to `folder`.
-pub(crate) fn write(network: &Network, path: arguments::Path, folder: &Path) -> String {
+pub(crate) fn write(network: &Network, path: arguments::Path, folder: &Path, cast: &Cast) -> String {
     let ours = PEOPLE.map(|person| network.facing(person));
     let mut addresses = ours.map(|it| it.to_string()).to_vec();
     let mut listen = ours.map(|it| format!("udp:{}", SocketAddr::new(it, SIP_PORT))).to_vec();
@@ -53,7 +67,8 @@ pub(crate) fn write(network: &Network, path: arguments::Path, folder: &Path) -> 
         );
     }
     let [(from, _), (to, _)] = [peer(Person::Caller), peer(Person::Agent)];
-    let _ = write!(text, "\n[[route]]\nfrom = [\"{from}\"]\nto = \"{to}\"\n{MONITORING}");
+    let Cast { routes, people } = cast;
+    let _ = write!(text, "{routes}\n[[route]]\nfrom = [\"{from}\"]\nto = \"{to}\"\n{people}");
     text
 }
 

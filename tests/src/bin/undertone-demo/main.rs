@@ -15,6 +15,7 @@ mod findings;
 mod hearing;
 mod interrupt;
 mod network;
+mod portal;
 mod report;
 mod script;
 mod story;
@@ -29,6 +30,7 @@ use undertone_tests::speech::write_wav;
 use self::{
     appliance::Appliance,
     arguments::{Arguments, Path},
+    configuration::Cast,
     findings::Findings,
     interrupt::{Interrupt, Interrupted},
     network::Network,
@@ -56,6 +58,9 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<()> {
     // First of all, because threads and programs inherit what it sets.
     let interrupt = Interrupt::watch()?;
+    if arguments.portal {
+        return portal::show(&interrupt);
+    }
     say(
         "Undertone routes a call between a carrier and an agent, and lets a supervisor listen to it from any telephone,",
     );
@@ -86,7 +91,7 @@ fn start_appliance(network: &Network, path: Path) -> Result<Appliance> {
         "{:12}it knows a carrier, a PBX with Sam, the agent, and the desk of Ann, who may monitor Sam:",
         "appliance"
     ));
-    let appliance = Appliance::start(network, path)?;
+    let appliance = Appliance::start(network, path, &Cast::default())?;
     let step = Step::begin("data plane");
     step.done(&report::paths(&appliance.status()?, path));
     Ok(appliance)

@@ -35,7 +35,8 @@ impl Network {
         }
     }
 
-    fn loopback() -> Result<Self> {
+    /// Addresses of the loopback interface.
+    pub(crate) fn loopback() -> Result<Self> {
         let claim = |number: u8| {
             let claim = UdpSocket::bind((Ipv4Addr::new(127, 77, 0, 1), 20_000 + u16::from(number))).ok()?;
             Some(Self::Loopback { number, _claim: claim })

@@ -82,27 +82,14 @@ impl Told {
 impl<'a> Story<'a> {
     /// Lets the caller's telephone call the agent's, which answers.
     pub(crate) fn begin(network: &'a Network, appliance: &'a Appliance, scene: &'a Scene) -> Result<Self> {
-        let phone = |person: Person| {
-            let line = Line {
-                name: name(person).to_owned(),
-                number: number(person).to_owned(),
-                at: (network.address(person), SIP_PORT).into(),
-                transport: "udp".to_owned(),
-                namespace: network.namespace(person).cloned(),
-                codec: Codec::Pcmu,
-                folder: appliance.folder().join(name(person)),
-                more: String::new(),
-            };
-            let speech = [scene.track(person), vec![0; BEHIND]].concat();
-            Ok::<_, anyhow::Error>(heeding(|| line.start(&speech))??.quiet())
-        };
+        let phone = |person| telephone(network, appliance, person, &[scene.track(person), vec![0; BEHIND]].concat());
         let phones = [phone(PEOPLE[0])?, phone(PEOPLE[1])?, phone(PEOPLE[2])?];
         let tap = |party| network.namespace(party).map(|namespace| Tap::on(Some(namespace))).transpose();
         let taps = tap(Person::Caller)?.zip(tap(Person::Agent)?).map(<[Tap; 2]>::from);
         let connected = [None; 3];
         let mut story =
             Self { network, appliance, scene, phones, taps, call: String::new(), connected, moments: Vec::new() };
-        let uri = story.uri(Person::Caller, number(Person::Agent));
+        let uri = uri(network, Person::Caller, number(Person::Agent));
         say(format!("\n{:12}the caller's telephone calls {uri}", "call"));
         story.phone(Person::Caller).call(&uri)?;
         for party in [Person::Agent, Person::Caller] {
@@ -152,7 +139,7 @@ impl<'a> Story<'a> {
         match deed {
             Deed::Talk => {}
             Deed::Dial(number) => {
-                self.phone(Person::Supervisor).call(&self.uri(Person::Supervisor, number))?;
+                self.phone(Person::Supervisor).call(&uri(self.network, Person::Supervisor, number))?;
                 self.connect(Person::Supervisor)?;
             }
             Deed::Press(keys) => self.phone(Person::Supervisor).press(keys)?,
@@ -195,11 +182,26 @@ impl<'a> Story<'a> {
     const fn phone(&self, person: Person) -> &Phone {
         &self.phones[index(person)]
     }
+}
 
-    /// A number, as a person's telephone asks the appliance for it.
-    fn uri(&self, person: Person, number: &str) -> String {
-        format!("sip:{number}@{}", SocketAddr::new(self.network.facing(person), SIP_PORT))
-    }
+/// A person's telephone, which says `speech` from when it is connected on.
+pub(crate) fn telephone(network: &Network, appliance: &Appliance, person: Person, speech: &[i16]) -> Result<Phone> {
+    let line = Line {
+        name: name(person).to_owned(),
+        number: number(person).to_owned(),
+        at: (network.address(person), SIP_PORT).into(),
+        transport: "udp".to_owned(),
+        namespace: network.namespace(person).cloned(),
+        codec: Codec::Pcmu,
+        folder: appliance.folder().join(name(person)),
+        more: String::new(),
+    };
+    Ok(heeding(|| line.start(speech))??.quiet())
+}
+
+/// A number, as a person's telephone asks the appliance for it.
+pub(crate) fn uri(network: &Network, person: Person, number: &str) -> String {
+    format!("sip:{number}@{}", SocketAddr::new(network.facing(person), SIP_PORT))
 }
 
 /// Since the epoch, as the kernel dates packets.
