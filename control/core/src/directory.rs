@@ -15,6 +15,8 @@ pub struct Directory {
     groups: Vec<UserGroup>,
     queues: Vec<Queue>,
     extensions: HashMap<String, Bearer>,
+    /// Users by name, of two of a name the first.
+    names: HashMap<String, UserIndex>,
 }
 
 /// What has an extension: its place in [`Directory`].
@@ -106,7 +108,11 @@ impl Directory {
                 extensions.entry(extension.clone()).or_insert(bearer);
             }
         }
-        Self { users, groups, queues, extensions }
+        let mut names = HashMap::new();
+        for (at, user) in (0..).zip(&users) {
+            names.entry(user.name.clone()).or_insert(UserIndex(at));
+        }
+        Self { users, groups, queues, extensions, names }
     }
 
     /// The users, in the order of the configuration.
@@ -131,7 +137,7 @@ impl Directory {
 
     /// The place of the user of a name.
     pub fn index_of(&self, name: &str) -> Option<UserIndex> {
-        (0..).zip(&self.users).find(|(_, user)| user.name == name).map(|(at, _)| UserIndex(at))
+        self.names.get(name).copied()
     }
 
     /// The user of a name.

@@ -8,20 +8,13 @@ use std::{
 use axum::{
     extract::{
         State,
-        ws::{
-            CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code,
-            rejection::WebSocketUpgradeRejection,
-        },
+        ws::{Message, Utf8Bytes, WebSocket},
     },
-    http::StatusCode,
     response::Response,
 };
-use tokio::{
-    sync::{
-        OwnedSemaphorePermit,
-        broadcast::{Receiver, error::RecvError},
-    },
-    time::{MissedTickBehavior, interval, timeout},
+use tokio::sync::{
+    OwnedSemaphorePermit,
+    broadcast::{Receiver, error::RecvError},
 };
 
 use super::{
@@ -29,35 +22,18 @@ use super::{
     counts::Counts,
     events::{Item, What, text},
     problem::Problem,
+    socket::{self, Lost},
 };
 use crate::protocol::Refusal;
 
 /// Followers at a time.
 pub(super) const FOLLOWERS_MAX: usize = 32;
-/// Bytes of a message of theirs: they have nothing to say.
-const MESSAGE_BYTES_MAX: usize = 4 << 10;
-/// How long a message may take to be on its way.
-const SEND: Duration = Duration::from_secs(5);
 /// How often a follower is asked whether it is there. Once without an answer, and it is let go.
 const PING: Duration = Duration::from_secs(30);
 
-/// Why a follower is let go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    /// It has left, or there is no way to it.
-    Gone,
-    /// It has missed events, or takes too long for one.
-    Slow,
-}
-
 /// `GET /api/v1/events`.
-pub(super) async fn events(
-    State(state): State<api::State>,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Result<Response, Problem> {
-    let upgrade = upgrade.map_err(|rejection| {
-        Problem::new(StatusCode::UPGRADE_REQUIRED, rejection.body_text(), "connect with a WebSocket client")
-    })?;
+pub(super) async fn events(State(state): State<api::State>, upgrade: socket::Wanted) -> Result<Response, Problem> {
+    let upgrade = socket::wanted(upgrade)?;
     let permit = Arc::clone(&state.followers).try_acquire_owned();
     let permit = permit.map_err(|_| Problem::busy(format!("{FOLLOWERS_MAX} clients follow events already")))?;
     // Nothing happens between the look at the calls and the first event: both are taken in one go.
@@ -73,7 +49,6 @@ pub(super) async fn events(
     };
     let (news, snapshot) = state.desk.ask(begin).await??;
     let snapshot = api::aside(move || text(&Item::now(snapshot))).await?;
-    let upgrade = upgrade.max_message_size(MESSAGE_BYTES_MAX).max_frame_size(MESSAGE_BYTES_MAX);
     Ok(upgrade.on_upgrade(move |socket| follow(socket, snapshot, news, state.counts, permit)))
 }
 
@@ -85,61 +60,46 @@ async fn follow(
     _permit: OwnedSemaphorePermit,
 ) {
     counts.followers.fetch_add(1, Relaxed);
-    let end = match send(&mut socket, Message::Text(snapshot)).await {
+    let lost = match socket::tell(&mut socket, snapshot).await {
         Ok(()) => pass_on(&mut socket, &mut news).await,
-        Err(end) => end,
+        Err(lost) => lost,
     };
     // What waits for it is no longer kept.
     drop(news);
     counts.followers.fetch_sub(1, Relaxed);
-    if end == End::Slow {
+    if lost == Lost::Slow {
         counts.slow.fetch_add(1, Relaxed);
-        let reason = "you do not keep up with events: connect again, and read faster".into();
-        let close = Message::Close(Some(CloseFrame { code: close_code::POLICY, reason }));
-        // Who does not read will not read this either.
-        if send(&mut socket, close).await.is_ok() {
-            let _ = timeout(SEND, async { while let Some(Ok(_)) = socket.recv().await {} }).await;
-        }
+        socket::part(&mut socket, "you do not keep up with events: connect again, and read faster").await;
     }
 }
 
 /// Passes events on until the follower has to be let go.
-async fn pass_on(socket: &mut WebSocket, news: &mut Receiver<Utf8Bytes>) -> End {
-    let mut pings = interval(PING);
-    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // The first comes at once.
-    pings.tick().await;
+async fn pass_on(socket: &mut WebSocket, news: &mut Receiver<Utf8Bytes>) -> Lost {
+    let mut pings = socket::every(PING).await;
     let mut is_there = true;
     loop {
         let sent = tokio::select! {
             heard = socket.recv() => match heard {
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return End::Gone,
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return Lost::Gone,
                 Some(Ok(_)) => {
                     is_there = true;
                     continue;
                 }
             },
             told = news.recv() => match told {
-                Ok(text) => send(socket, Message::Text(text)).await,
-                Err(RecvError::Lagged(_)) => return End::Slow,
-                Err(RecvError::Closed) => return End::Gone,
+                Ok(text) => socket::tell(socket, text).await,
+                Err(RecvError::Lagged(_)) => return Lost::Slow,
+                Err(RecvError::Closed) => return Lost::Gone,
             },
             _ = pings.tick() => {
                 if !std::mem::take(&mut is_there) {
-                    return End::Gone;
+                    return Lost::Gone;
                 }
-                send(socket, Message::Ping(Vec::new().into())).await
+                socket::ping(socket).await
             }
         };
-        if let Err(end) = sent {
-            return end;
+        if let Err(lost) = sent {
+            return lost;
         }
-    }
-}
-
-async fn send(socket: &mut WebSocket, message: Message) -> Result<(), End> {
-    match timeout(SEND, socket.send(message)).await {
-        Ok(sent) => sent.map_err(|_| End::Gone),
-        Err(_) => Err(End::Slow),
     }
 }

@@ -19,6 +19,7 @@ mod monitors;
 mod problem;
 mod recordings;
 mod server;
+pub(crate) mod socket;
 #[cfg(test)]
 mod tests;
 
@@ -38,6 +39,7 @@ pub(crate) use self::{
     desk::{Desk, attend},
     events::News,
     metrics::{CallsOfPeer, Measures, MonitorMeasures, PhaseCounts, RecordingMeasures, SipMeasures},
+    monitors::Change,
     problem::Problem,
     server::{Client, accept},
 };

@@ -16,9 +16,9 @@ use crate::protocol::{MonitorSpec, MonitorView, named};
 /// What a session is to be like.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Change {
+pub(crate) struct Change {
     #[serde(with = "named")]
-    mode: Mode,
+    pub(crate) mode: Mode,
 }
 
 pub(super) async fn list(Asked(state): Asked<State>) -> Result<Json<Vec<MonitorView>>, Problem> {

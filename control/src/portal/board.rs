@@ -136,7 +136,7 @@ impl Board {
         self.shared.noted.borrow_mut().monitors = true;
     }
 
-    /// Another configuration holds.
+    /// Another configuration holds, which may give the same rights.
     pub(crate) fn note_rights(&self) {
         self.shared.noted.borrow_mut().rights = true;
     }
@@ -211,8 +211,11 @@ impl Board {
             }
         }
         if noted.rights {
-            sheet.rights = Arc::new(source.rights());
-            batch.rights = Some(Arc::clone(&sheet.rights));
+            let rights = source.rights();
+            if rights != *sheet.rights {
+                sheet.rights = Arc::new(rights);
+                batch.rights = Some(Arc::clone(&sheet.rights));
+            }
         }
         if !batch.is_empty() {
             // Who looked has left: so be it.

@@ -10,22 +10,15 @@ use axum::{
     Extension,
     extract::{
         State as Asked,
-        ws::{
-            CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code,
-            rejection::WebSocketUpgradeRejection,
-        },
+        ws::{Message, Utf8Bytes, WebSocket},
     },
-    http::StatusCode,
     response::Response,
 };
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
-use tokio::{
-    sync::{
-        OwnedSemaphorePermit,
-        broadcast::{Receiver, error::RecvError},
-    },
-    time::{Interval, MissedTickBehavior, interval, timeout},
+use tokio::sync::{
+    OwnedSemaphorePermit,
+    broadcast::{Receiver, error::RecvError},
 };
 use undertone_control_core::{
     call::CallId,
@@ -41,14 +34,16 @@ use super::{
     rows::{AgentView, CallView, MonitorView, Viewer},
     viewer::SignedIn,
 };
-use crate::{http::Problem, when};
+use crate::{
+    http::{
+        Problem,
+        socket::{self, Lost},
+    },
+    when,
+};
 
 /// Pages at a time.
 pub(super) const PAGES_MAX: usize = 512;
-/// Bytes of a message of a page's: it has nothing to say.
-const MESSAGE_BYTES_MAX: usize = 1 << 10;
-/// How long a message may take to be on its way.
-const SEND: Duration = Duration::from_secs(5);
 /// How often a page is asked whether it is there, and looked after whether its user may still see it. Once without an answer, and
 /// it is let go.
 const LOOK: Duration = Duration::from_secs(15);
@@ -86,6 +81,13 @@ enum End {
     Told(&'static str),
 }
 
+/// A page that does not read begins anew by itself.
+impl From<Lost> for End {
+    fn from(_: Lost) -> Self {
+        Self::Gone
+    }
+}
+
 /// What a page shows.
 struct Page {
     user: String,
@@ -99,15 +101,12 @@ struct Page {
 pub(super) async fn live(
     Asked(state): Asked<State>,
     Extension(signed_in): Extension<SignedIn>,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    upgrade: socket::Wanted,
 ) -> Result<Response, Problem> {
-    let upgrade = upgrade.map_err(|rejection| {
-        Problem::new(StatusCode::UPGRADE_REQUIRED, rejection.body_text(), "connect with a WebSocket client")
-    })?;
+    let upgrade = socket::wanted(upgrade)?;
     let permit = Arc::clone(&state.pages).try_acquire_owned();
     let permit = permit.map_err(|_| Problem::busy(format!("{PAGES_MAX} pages are open already")))?;
     let (sheet, batches) = state.desk.ask(<dyn Office>::look).await?;
-    let upgrade = upgrade.max_message_size(MESSAGE_BYTES_MAX).max_frame_size(MESSAGE_BYTES_MAX);
     Ok(upgrade.on_upgrade(move |socket| show(socket, state, signed_in, sheet, batches, permit)))
 }
 
@@ -121,11 +120,9 @@ async fn show(
 ) {
     let mut page = Page { user: signed_in.user, sheet, calls: HashSet::new(), hours: Vec::new() };
     if let Err(End::Told(why)) = page.run(&mut socket, &state, &signed_in.id, batches).await
-        && send(&mut socket, json(&Told::End { why })).await.is_ok()
+        && socket::tell(&mut socket, json(&Told::End { why })).await.is_ok()
     {
-        let close = Message::Close(Some(CloseFrame { code: close_code::POLICY, reason: why.into() }));
-        let _ = timeout(SEND, socket.send(close)).await;
-        let _ = timeout(SEND, async { while let Some(Ok(_)) = socket.recv().await {} }).await;
+        socket::part(&mut socket, why).await;
     }
 }
 
@@ -138,7 +135,7 @@ impl Page {
         mut batches: Receiver<Arc<Batch>>,
     ) -> Result<(), End> {
         self.begin(socket).await?;
-        let mut looks = looks().await;
+        let mut looks = socket::every(LOOK).await;
         let mut is_there = true;
         loop {
             tokio::select! {
@@ -176,16 +173,15 @@ impl Page {
             self.begin(socket).await?;
         }
         // A page does not see pings.
-        send(socket, json(&Told::Change(Change { now_ms: unix_ms(), ..Change::default() }))).await?;
-        let ping = timeout(SEND, socket.send(Message::Ping(Vec::new().into()))).await;
-        if matches!(ping, Ok(Ok(()))) { Ok(()) } else { Err(End::Gone) }
+        socket::tell(socket, json(&Told::Change(Change { now_ms: unix_ms(), ..Change::default() }))).await?;
+        Ok(socket::ping(socket).await?)
     }
 
     /// Tells all that there is.
     async fn begin(&mut self, socket: &mut WebSocket) -> Result<(), End> {
         self.hours = hours(&self.sheet);
         let text = self.snapshot().ok_or(End::Told("rights-changed"))?;
-        send(socket, text).await
+        Ok(socket::tell(socket, text).await?)
     }
 
     async fn take(&mut self, socket: &mut WebSocket, id: &SignInId, batch: &Batch) -> Result<(), End> {
@@ -197,7 +193,7 @@ impl Page {
             return Err(End::Told("rights-changed"));
         }
         match self.change(batch, &users) {
-            Some(text) => send(socket, text).await,
+            Some(text) => Ok(socket::tell(socket, text).await?),
             None => Ok(()),
         }
     }
@@ -272,22 +268,7 @@ fn wall() -> LocalTime {
     when::on_the_wall(Timestamp::now(), &TimeZone::system())
 }
 
-async fn looks() -> Interval {
-    let mut looks = interval(LOOK);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // The first comes at once.
-    looks.tick().await;
-    looks
-}
-
 fn json(told: &Told<'_>) -> Utf8Bytes {
     // The types above have no maps with keys that are not texts, so that this cannot fail.
     serde_json::to_string(told).unwrap_or_default().into()
-}
-
-async fn send(socket: &mut WebSocket, text: Utf8Bytes) -> Result<(), End> {
-    match timeout(SEND, socket.send(Message::Text(text))).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) | Err(_) => Err(End::Gone),
-    }
 }

@@ -12,7 +12,7 @@ use undertone_core::mixer::Mode;
 
 use super::{Own, Wish, api::State, rows::MonitorView, viewer::SignedIn};
 use crate::{
-    http::{Problem, read_body},
+    http::{Change, Problem, read_body},
     protocol::named,
 };
 
@@ -28,13 +28,6 @@ struct Spec {
 
 const fn listen() -> Mode {
     Mode::Listen
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Change {
-    #[serde(with = "named")]
-    mode: Mode,
 }
 
 pub(super) async fn begin(

@@ -56,7 +56,7 @@ pub(crate) struct MonitorRow {
 }
 
 /// Who may see and do what, as configured.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rights {
     pub(crate) directory: Directory,
     pub(crate) monitoring: Monitoring,

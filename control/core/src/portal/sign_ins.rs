@@ -3,10 +3,12 @@
 //! A browser has a token; what is kept of it is its hash, so that who reads the database cannot sign in with what it finds. Time is
 //! that of the wall, in milliseconds since 1970, since sign-ins outlive the daemon.
 
-use std::{collections::HashMap, fmt::Write as _};
+use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+
+use crate::audit::Hash;
 
 /// Sign-ins of a user. With one more the one that was used longest ago ends.
 const OF_USER_MAX: usize = 16;
@@ -82,12 +84,7 @@ struct Kept {
 impl SignInId {
     /// That of a token.
     pub fn of(token: &str) -> Self {
-        let mut id = String::with_capacity(64);
-        for byte in Sha256::digest(token) {
-            // A text takes what is written.
-            let _ = write!(id, "{byte:02x}");
-        }
-        Self(id)
+        Self(Hash(Sha256::digest(token).into()).to_string())
     }
 
     /// The text.

@@ -5,7 +5,6 @@ use std::{
     net::{SocketAddr, TcpStream},
     path::Path,
     sync::Arc,
-    time::Duration,
 };
 
 use rustls::{
@@ -120,11 +119,6 @@ impl Https {
 }
 
 impl Live {
-    /// How long it waits for a message.
-    pub(super) fn set_patience(&mut self, patience: Duration) -> Result<()> {
-        self.0.get_ref().sock.set_read_timeout(Some(patience)).map_err(other)
-    }
-
     /// The next message.
     pub(super) fn next(&mut self) -> Result<Value> {
         loop {

@@ -7,8 +7,6 @@ mod rights;
 mod sign_in;
 mod site;
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use undertone_tests::Result;
 
